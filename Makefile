@@ -1,0 +1,66 @@
+# `make help` lists the commands. Everything is made inside this folder: .venv, runs, _build.
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/ecgadv.stamp
+
+# One thread: the same seed gives other bits with another number of threads.
+export OMP_NUM_THREADS ?= 1
+export MPLBACKEND := Agg
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test book demo serve bench clean distclean constraints
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with every package at its pinned version
+
+test: $(STAMP) ## check the style and run the tests (without network)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: $(STAMP) ## run the experiments on the embedded synthetic beats
+	$(BIN)/ecgadv run paper-b --profile demo
+
+book: $(STAMP) ## re-execute every notebook and render _build/html/index.html
+	$(BIN)/python book/build.py
+
+serve: ## show the rendered book on http://localhost:8000 (PORT=...)
+	@test -f _build/html/index.html || { echo "no pages yet: run 'make book' first"; exit 2; }
+	@echo "http://localhost:$(PORT)"
+	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+bench: $(STAMP) ## print the speed ratios of benchmarks/
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the rendered pages; runs, recordings and .venv stay
+	rm -rf _build
+
+distclean: clean ## also remove .venv
+	rm -rf $(VENV)
+
+constraints: $(STAMP) ## write constraints.txt anew from .venv
+	@{ sed -n '/^#/p' constraints.txt; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed -n 's/+cpu$$//; /^[^@ ]*==/p'; } > $@.part
+	@mv $@.part $@.txt
+
+# Torch is constrained in the same call as everything else: alone it pulls gigabytes.
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu gives Linux users the small CPU build.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; \
+	sys.exit(v < (3, 11, 5) and "ecgadv needs Python 3.11.5 or later, but $(PYTHON) is %d.%d.%d: " % v \
+	+ "try make PYTHON=/path/to/a/later/python3")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the packages of constraints.txt into $(VENV)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
+	    $(if $(TORCH_INDEX),--index-strategy unsafe-best-match --extra-index-url $(TORCH_INDEX)) \
+	    --editable '.[book,data,test]' \
+	  || { echo "uv found no way, trying pip"; $(PIP_INSTALL); }; \
+	else $(PIP_INSTALL); fi
+	@touch $@
+
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[book,data,test]'
