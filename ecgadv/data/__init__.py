@@ -1,0 +1,58 @@
+"""Datasets and splits by name.
+
+    data = load("mitdb")
+    parts = split(data, "beatwise", seed=0)
+    x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
+"""
+
+import os
+from pathlib import Path
+
+from ecgadv.data import mitbih, splits
+from ecgadv.data.dataset import Dataset, Split
+from ecgadv.errors import EcgadvError
+
+__all__ = ["Dataset", "Split", "data_root", "load", "split"]
+
+_LOADERS = {
+    "mitdb": lambda root: mitbih.load(root / "prepared" / "mitdb.npz"),
+}
+_SPLITS = {
+    "beatwise": splits.beatwise,
+}
+
+
+def data_root():
+    """The folder of raw and prepared recordings: $ECGADV_DATA, or ./recordings."""
+    return Path(os.environ.get("ECGADV_DATA") or "recordings")
+
+
+def load(name, *, root=None):
+    """A Dataset by name.
+
+    Args:
+        name: "mitdb".
+        root: folder that holds prepared/; `data_root()` if None.
+
+    Raises:
+        EcgadvError: the name is unknown, or its files are missing or damaged.
+    """
+    if name not in _LOADERS:
+        raise EcgadvError(f"no dataset '{name}': use one of {', '.join(sorted(_LOADERS))}")
+    return _LOADERS[name](data_root() if root is None else Path(root))
+
+
+def split(dataset, name, *, seed=0):
+    """A Split of `dataset` by name.
+
+    Args:
+        dataset: a Dataset.
+        name: "beatwise".
+        seed: int from 0, draws the split.
+
+    Raises:
+        EcgadvError: the name is unknown or does not fit the dataset.
+    """
+    if name not in _SPLITS:
+        raise EcgadvError(f"no split '{name}': use one of {', '.join(sorted(_SPLITS))}")
+    return _SPLITS[name](dataset, seed=seed)

@@ -1,0 +1,137 @@
+"""What every dataset and every split looks like, whatever recordings they come from."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+
+_PER_SAMPLE = {
+    "y": np.int64,
+    "length": np.int64,
+    "onset": np.int64,
+    "unit_mv": np.float32,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled signals of one database, checked on construction.
+
+    Raises:
+        EcgadvError: shapes disagree, a value is not finite, or a label has no class.
+    """
+
+    name: str
+    x: np.ndarray  # (N, C, L) float32, padded with zeros after `length`
+    y: np.ndarray  # (N,) int64, index into `classes`
+    length: np.ndarray  # (N,) int64, samples of x that come from the recording
+    record: np.ndarray  # (N,) str, the record (the patient, where a record is one)
+    onset: np.ndarray  # (N,) int64, the R peak in the record, at the record's own rate
+    unit_mv: np.ndarray  # (N,) float32, millivolts of one unit of x
+    classes: tuple[str, ...]
+    fs: float  # Hz, of x
+    unit: str  # what one unit of x is
+    labels: str  # which version of the labels
+    note: str
+    fingerprint: str = field(init=False)  # sha256 of all of the above but the note
+
+    def __post_init__(self):
+        _set(self, "x", np.ascontiguousarray(self.x, np.float32))
+        for name, dtype in _PER_SAMPLE.items():
+            _set(self, name, np.ascontiguousarray(getattr(self, name), dtype))
+        _set(self, "record", np.asarray(self.record, dtype=np.str_))
+        _set(self, "classes", tuple(self.classes))
+        _check(self)
+        _set(self, "fingerprint", _fingerprint(self))
+
+    def __len__(self):
+        return len(self.y)
+
+    def mask(self, index=None):
+        """Where the recording is: bool (n, 1, L), False in the padding.
+
+        Args:
+            index: int array (n,) of the samples wanted; None for all of them.
+        """
+        length = self.length if index is None else self.length[index]
+        return np.arange(self.x.shape[-1]) < length[:, None, None]
+
+    def counts(self, index=None):
+        """Samples in each class: {class: int} in the order of `classes`."""
+        y = self.y if index is None else self.y[index]
+        found = np.bincount(y, minlength=len(self.classes))
+        return {name: int(n) for name, n in zip(self.classes, found, strict=True)}
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Disjoint index arrays into one dataset.
+
+    Raises:
+        EcgadvError: a part is empty or a sample stands in two parts.
+    """
+
+    name: str
+    seed: int
+    train: np.ndarray  # int64 (n_train,)
+    validation: np.ndarray
+    test: np.ndarray
+    leaks_patients: bool  # True if a patient may stand in more than one part
+    note: str
+
+    def __post_init__(self):
+        for part in ("train", "validation", "test"):
+            _set(self, part, np.ascontiguousarray(getattr(self, part), np.int64))
+            if not len(getattr(self, part)):
+                raise EcgadvError(f"split '{self.name}' has no {part} samples: use more data")
+        parts = np.concatenate([self.train, self.validation, self.test])
+        if len(np.unique(parts)) != len(parts):
+            raise EcgadvError(f"split '{self.name}' puts a sample in two parts: parts are disjoint")
+
+
+def _set(frozen, name, value):
+    """Set a field of a frozen dataclass while it is being built."""
+    object.__setattr__(frozen, name, value)
+
+
+def _check(data):
+    """Raise EcgadvError unless shapes agree, values are finite and labels have classes."""
+    if data.x.ndim != 3 or 0 in data.x.shape:
+        raise EcgadvError(f"{data.name}: x has shape {data.x.shape}, expected non-empty (N, C, L)")
+    n, _, longest = data.x.shape
+    for name in (*_PER_SAMPLE, "record"):
+        shape = getattr(data, name).shape
+        if shape != (n,):
+            raise EcgadvError(f"{data.name}: {name} has shape {shape}, expected ({n},) as x has")
+    if not (np.isfinite(data.x).all() and np.isfinite(data.unit_mv).all()):
+        raise EcgadvError(f"{data.name}: x or unit_mv holds NaN or infinity: prepare it again")
+    if data.y.min() < 0 or data.y.max() >= len(data.classes):
+        raise EcgadvError(
+            f"{data.name}: labels span {data.y.min()}..{data.y.max()}, "
+            f"expected 0..{len(data.classes) - 1}"
+        )
+    if data.length.min() < 1 or data.length.max() > longest:
+        raise EcgadvError(
+            f"{data.name}: lengths span {data.length.min()}..{data.length.max()}, "
+            f"expected 1..{longest}"
+        )
+
+
+def _fingerprint(data):
+    """Hash of arrays and metadata that is the same on every platform (little-endian bytes)."""
+    digest = hashlib.sha256()
+    for item in fields(data):
+        if item.name in ("fingerprint", "note"):
+            continue
+        value = getattr(data, item.name)
+        if isinstance(value, np.ndarray) and value.dtype.kind != "U":
+            value = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
+            header, body = [value.dtype.str, *value.shape], value.data
+        else:
+            header, body = ["json"], json.dumps(np.asarray(value).tolist()).encode()
+        digest.update(json.dumps([item.name, header, len(body)]).encode())
+        digest.update(body)
+    return digest.hexdigest()

@@ -1,0 +1,73 @@
+"""Splits of a beat dataset into train, validation and test."""
+
+import numpy as np
+
+from ecgadv.data.dataset import Split
+from ecgadv.errors import EcgadvError
+
+# Test beats of each class in the Kaggle heartbeat csv (mitbih_test.csv).
+CSV_TEST = {"N": 18_118, "S": 556, "V": 1_448, "F": 162, "Q": 1_608}
+TEST_SHARE = 0.2
+TRAIN_SHARE = 0.8  # of what is not test; paper B, mit/pre_process.py
+
+# de Chazal et al., IEEE Trans. Biomed. Eng. 51(7), 2004: 22 + 22 records; the four paced ones
+# (102, 104, 107, 217) are left out as ANSI/AAMI EC57 asks.
+DS1 = (
+    *("101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122"),
+    *("124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230"),
+)
+DS2 = (
+    *("100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210"),
+    *("212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234"),
+)
+# About a fifth of DS1's N, S and V beats, and some of its few F and Q: every class on both sides.
+DS1_VALIDATION = ("101", "118", "205", "223")
+
+
+def beatwise(dataset, *, seed=0):
+    """A random split over beats, like paper B's: a patient stands on both sides of it.
+
+    The test part has the csv's counts per class for `mitdb` and a fifth of every class otherwise;
+    the rest is shuffled and cut 80/20 into train and validation.
+
+    Source: PROTOCOLS 3.1 (mit/pre_process.py); the csv's own choice of test beats is not known.
+    """
+    rng = _generator(seed)
+    wanted = CSV_TEST if dataset.name == "mitdb" else None
+    test = []
+    for index, name in enumerate(dataset.classes):
+        members = rng.permutation(np.flatnonzero(dataset.y == index))
+        share = wanted[name] if wanted else round(TEST_SHARE * len(members))
+        test.append(members[:share])
+    test = rng.permutation(np.concatenate(test))
+    rest = rng.permutation(np.setdiff1d(np.arange(len(dataset)), test))
+    train, validation = _cut(rest)
+    return Split(
+        name="beatwise",
+        seed=seed,
+        train=train,
+        validation=validation,
+        test=test,
+        leaks_patients=True,
+        note="Random over beats: beats of one patient stand in train and in test, so accuracy is "
+        "that of patients already seen.",
+    )
+
+
+def _generator(seed):
+    # The stream of RandomState is frozen for good (NEP 19); default_rng's may change with numpy.
+    if not 0 <= seed < 2**32:
+        raise EcgadvError(f"split seed {seed} is out of range: use 0 to {2**32 - 1}")
+    return np.random.RandomState(seed)
+
+
+def _cut(shuffled):
+    """The first 80 % and the rest."""
+    edge = int(TRAIN_SHARE * len(shuffled))
+    return shuffled[:edge], shuffled[edge:]
+
+
+def patients_disjoint(dataset, split):
+    """True if no record has samples in two parts of the split."""
+    parts = [set(dataset.record[part]) for part in (split.train, split.validation, split.test)]
+    return sum(map(len, parts)) == len(set.union(*parts))
