@@ -1,0 +1,209 @@
+"""What the adversary may do to a signal: how far, in which norm and unit, within which bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ecgadv.errors import EcgadvError
+
+NORMS = ("linf", "l2")
+
+
+@dataclass(frozen=True)
+class Threat:
+    """Additive perturbations of at most `eps` in a norm, with optional bounds on the signal.
+
+    Arguments:
+        eps: budget in the unit of x; a float, or a tensor that broadcasts to the batch:
+            (B, 1, 1) per sample or, for "linf" only, (1, C, 1) per lead.
+        norm: "linf" (every value) or "l2" (each sample over its leads and time).
+        low, high: bounds of the signal, each a float, a broadcastable tensor, or None (no bound).
+        unit: what one unit of x is, such as "normalised", "uV" or "mV".
+
+    Raises EcgadvError for a negative or non-finite eps, an unknown norm, or low >= high.
+    """
+
+    eps: float | Tensor
+    norm: str = "linf"
+    low: float | Tensor | None = None
+    high: float | Tensor | None = None
+    unit: str = "normalised"
+
+    def __post_init__(self):
+        if self.norm not in NORMS:
+            raise EcgadvError(f"unknown norm {self.norm!r}; choose one of {', '.join(NORMS)}")
+        eps = torch.as_tensor(self.eps)
+        if not bool(((eps >= 0) & torch.isfinite(eps)).all()):
+            raise EcgadvError(f"eps is {_shown(self.eps)}; give finite values of at least 0")
+        if self.norm == "l2" and (eps.dim() > 0 and any(n != 1 for n in eps.shape[-2:])):
+            raise EcgadvError(
+                f"eps of shape {tuple(eps.shape)} does not fit norm 'l2', which spans leads and "
+                "time; give one eps per sample, shape (B, 1, 1)"
+            )
+        for name in ("low", "high"):
+            bound = getattr(self, name)
+            if bound is not None and bool(torch.isnan(torch.as_tensor(bound)).any()):
+                raise EcgadvError(f"{name} is NaN; give a number, or None for no bound")
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if not bool((torch.as_tensor(low) < torch.as_tensor(high)).all()):
+            raise EcgadvError(
+                f"low {_shown(low)} is not below high {_shown(high)}; swap or widen them, or "
+                "pass None for no bound"
+            )
+
+    def at(self, eps: float | Tensor) -> Threat:
+        """Return the same threat with another budget."""
+        return replace(self, eps=eps)
+
+    def take(self, index: Tensor) -> Threat:
+        """Return the threat of the samples at `index` (n,) of a batch (B, C, L)."""
+        kept = {name: _rows(getattr(self, name), index) for name in ("eps", "low", "high")}
+        return replace(self, **kept)
+
+    def box(self, x: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the least and the greatest value that "linf" allows at each place of x.
+
+        Budget, bounds and mask in one: where `mask` is False both are x itself, so that one
+        clamp is the exact projection. Both have the shape of x (..., B, C, L).
+        """
+        eps = _like(self.eps, x)
+        lower, upper = x - eps, x + eps
+        if self.low is not None:
+            lower.clamp_(min=_like(self.low, x))
+        if self.high is not None:
+            upper.clamp_(max=_like(self.high, x))
+        if mask is not None:
+            lower, upper = torch.where(mask, lower, x), torch.where(mask, upper, x)
+        return lower, upper
+
+    def project(self, x_adv: Tensor, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return `x_adv` moved into the budget around x, the bounds and the mask.
+
+        For "linf" this is the nearest allowed point. For "l2" it is the nearest point of the
+        ball, then of the bounds; as x lies within the bounds, that second move only shrinks
+        the perturbation, so both hold. x and x_adv are (..., B, C, L), mask (..., B, 1, L).
+        """
+        if self.norm == "linf":
+            return torch.clamp(x_adv, *self.box(x, mask))
+        delta = x_adv - x
+        if mask is not None:
+            delta = torch.where(mask, delta, 0.0)
+        length = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+        # A sample of length 0 stays where it is: its factor is clamped to 1.
+        factor = _like(self.eps, x) / length.clamp_min(torch.finfo(x.dtype).tiny)
+        moved = x + delta * factor.clamp(max=1.0)
+        if self.low is not None:
+            moved = moved.clamp(min=_like(self.low, x))
+        if self.high is not None:
+            moved = moved.clamp(max=_like(self.high, x))
+        return moved if mask is None else torch.where(mask, moved, x)
+
+    def random_start(
+        self, x: Tensor, *, mask: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return x plus a perturbation drawn uniformly from the budget, then projected.
+
+        "linf" draws from [-eps, eps] at each place, "l2" from the ball over the places where
+        `mask` is True. Without a generator torch's default one is used.
+        """
+        if self.norm == "linf":
+            noise = _uniform(x.shape, x, generator).mul_(2).sub_(1).mul_(_like(self.eps, x))
+            return torch.clamp(noise.add_(x), *self.box(x, mask))
+        direction = _normal(x, generator)
+        places = torch.full((1, 1), float(x.shape[-2] * x.shape[-1]), device=x.device)
+        if mask is not None:
+            direction = torch.where(mask, direction, 0.0)
+            places = mask.expand(x.shape).sum(dim=(-2, -1), keepdim=True).clamp_min(1)
+        length = torch.linalg.vector_norm(direction, dim=(-2, -1), keepdim=True)
+        # The radius of a uniform point of the d-dimensional unit ball is U^(1/d).
+        radius = _uniform(length.shape, x, generator).pow(1.0 / places) * _like(self.eps, x)
+        unit = direction / length.clamp_min(torch.finfo(x.dtype).tiny)
+        return self.project(x + radius * unit, x, mask)
+
+    def violations(
+        self, x_adv: Tensor, x: Tensor, mask: Tensor | None = None, tol: float = 1e-5
+    ) -> Tensor:
+        """Return bool (..., B): True for a sample outside the budget, the bounds or the mask.
+
+        A value that is not finite counts too. `tol` is relative to the largest of 1, eps and
+        |x|, because float32 rounds raw counts more coarsely than a normalised signal; outside
+        the mask no change at all is allowed.
+        """
+        return torch.stack([over.amax(dim=(-2, -1)) > 0 for over in self._excess(
+            x_adv, x, mask, tol
+        ).values()]).any(dim=0)
+
+    def check(
+        self, x_adv: Tensor, x: Tensor, mask: Tensor | None = None, tol: float = 1e-5
+    ) -> None:
+        """Raise EcgadvError that names the worst violation, if `violations` finds any."""
+        worst, name = 0.0, None
+        for rule, over in self._excess(x_adv, x, mask, tol).items():
+            if float(over.max()) > worst:
+                worst, name, sample = float(over.max()), rule, over.amax(dim=(-2, -1)).argmax()
+        if name is not None:
+            count = int(self.violations(x_adv, x, mask, tol).sum())
+            raise EcgadvError(
+                f"sample {int(sample)} breaks the threat: {name} by {worst:.3g} {self.unit} "
+                f"(eps {_shown(self.eps)}, {self.norm}, bounds {_shown(self.low)} to "
+                f"{_shown(self.high)}; {count} of {x.shape[:-2].numel()} samples do); project "
+                "the examples before scoring them"
+            )
+
+    def _excess(self, x_adv: Tensor, x: Tensor, mask: Tensor | None, tol: float) -> dict:
+        """Return by how much each rule is broken, (..., B, C, L) or (..., B, 1, 1), else <= 0."""
+        if x_adv.shape != x.shape:
+            raise EcgadvError(
+                f"examples of shape {tuple(x_adv.shape)} do not match signals of shape "
+                f"{tuple(x.shape)}; pass both in the same order and shape"
+            )
+        eps, delta = _like(self.eps, x), x_adv - x
+        if self.norm == "linf":
+            size = delta.abs()
+        else:
+            size = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+        slack = tol * torch.clamp(x.abs().amax(dim=(-2, -1), keepdim=True), min=1.0)
+        slack = torch.maximum(slack, torch.as_tensor(tol * eps).to(x))
+        finite = torch.isfinite(x_adv)
+        excess = {
+            "a value is not finite, over the budget": torch.where(finite, 0.0, math.inf),
+            "over the budget": torch.where(torch.isnan(size), math.inf, size - eps - slack),
+        }
+        if self.low is not None:
+            excess["below low"] = _like(self.low, x) - slack - x_adv
+        if self.high is not None:
+            excess["above high"] = x_adv - slack - _like(self.high, x)
+        if mask is not None:
+            excess["changed outside the mask"] = torch.where(mask, 0.0, delta.abs())
+        return excess
+
+
+def _like(value: float | Tensor, x: Tensor) -> float | Tensor:
+    return value.to(x) if isinstance(value, Tensor) else value
+
+
+def _rows(value: float | Tensor | None, index: Tensor) -> float | Tensor | None:
+    per_sample = isinstance(value, Tensor) and value.dim() == 3 and value.shape[0] > 1
+    return value[index] if per_sample else value
+
+
+def _uniform(shape, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    # Drawn where the generator lives, so that one CPU generator serves every device.
+    device = x.device if generator is None else generator.device
+    return torch.rand(shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
+
+
+def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
+    device = x.device if generator is None else generator.device
+    return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
+
+
+def _shown(value: float | Tensor | None) -> str:
+    if not isinstance(value, Tensor) or value.numel() == 1:
+        return str(value if value is None else float(value))
+    return f"{float(value.min())} to {float(value.max())}"
