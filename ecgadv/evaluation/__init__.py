@@ -1,0 +1,1 @@
+"""Robustness of single examples, metrics, intervals, and indicators of attacks that failed."""

@@ -1,0 +1,232 @@
+"""Which examples hold under an attack, one flag an example.
+
+Flags are uint8 arrays of shape (N,), the form in which records keep them: 1 held, 0 broken (or
+already wrong without an attack), 255 (`NOT_ATTACKED`) not a candidate.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecgadv.attacks.frozen import frozen
+from ecgadv.errors import EcgadvError
+from ecgadv.models import forward
+from ecgadv.threat import Threat
+
+BROKEN, HELD, NOT_ATTACKED = 0, 1, 255
+BUDGET_TOLERANCE = 1e-5
+Array = np.ndarray | Tensor
+
+
+def predict(
+    model: nn.Module, x: Array, *, mask: Array | None = None, batch_size: int = 1024
+) -> Tensor:
+    """Return the logits of all examples, in eval mode and without gradients.
+
+    Args:
+        model: network; its training flags are restored, batches go to its device.
+        x: examples (N, C, L), on any device.
+        mask: (N, 1, L) bool, True where the recording is, or None.
+        batch_size: examples in a forward pass.
+
+    Returns:
+        float32 logits (N, K) on the CPU.
+
+    Raises:
+        EcgadvError: a logit is NaN, or the arguments do not fit together.
+    """
+    x, mask = _tensors(x, mask, batch_size)
+    device = _device(model, x)
+    parts = []
+    with frozen(model), torch.no_grad():
+        for rows in torch.arange(len(x)).split(batch_size):
+            logits = forward(model, _take(x, rows, device), _take(mask, rows, device))
+            parts.append(logits.float().cpu())
+    logits = torch.cat(parts)
+    bad = logits.isnan().any(-1)
+    if bad.any():
+        raise EcgadvError(
+            f"NaN logits for {int(bad.sum())} of {len(x)} examples, first at index "
+            f"{int(bad.nonzero()[0])}; logits must be numbers: check the weights and the input"
+        )
+    return logits
+
+
+def attack_flags(
+    model: nn.Module,
+    x: Array,
+    y: Array,
+    attack: Callable[..., Tensor],
+    threat: Threat,
+    *,
+    mask: Array | None = None,
+    batch_size: int = 1024,
+    seed: int = 0,
+    candidates: Array | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Attack every candidate that the model classifies right and say which ones held.
+
+    The examples that the attack returns are checked against the threat and classified again by a
+    forward pass of their own, so an attack cannot report its own success. Candidates are taken
+    in ascending order; batch k draws from a generator of its own, seeded by (seed, k).
+
+    Args:
+        model: network, left as it was.
+        x: examples (N, C, L).
+        y: labels (N,).
+        attack: called as `attack(model, x, y, threat, mask=..., generator=...)`.
+        threat: budget and bounds; tensors with one row an example follow the batches.
+        mask: (N, 1, L) bool, True where the recording is, or None.
+        batch_size: examples handed to the attack at once.
+        seed: seed of the attack's randomness.
+        candidates: examples to attack, bool (N,) or indices; None means all.
+        progress: called with the number of candidates decided so far, clean errors included.
+
+    Returns:
+        uint8 (N,): 1 held, 0 broken or wrong without an attack, 255 not a candidate.
+
+    Raises:
+        EcgadvError: NaN logits, a candidate out of range, or shapes that do not fit together.
+        ValueError: the attack left its budget (from `Threat.check`, tolerance 1e-5).
+    """
+    x, mask = _tensors(x, mask, batch_size)
+    y = torch.as_tensor(y)
+    if y.shape != x.shape[:1]:
+        raise EcgadvError(f"{tuple(y.shape)} labels for {len(x)} examples; give one label each")
+    device = _device(model, x)
+    chosen = _indices(candidates, len(x))
+    held = np.full(len(x), NOT_ATTACKED, dtype=np.uint8)
+    held[chosen.numpy()] = BROKEN
+    if not len(chosen):
+        return held
+    clean = predict(model, x[chosen.to(x.device)], mask=_take(mask, chosen), batch_size=batch_size)
+    right = chosen[clean.argmax(-1) == _take(y, chosen, torch.device("cpu"))]
+    done = len(chosen) - len(right)
+    report = progress or (lambda n_done: None)
+    report(done)
+    for k, rows in enumerate(right.split(batch_size) if len(right) else ()):
+        batch = _take(x, rows, device)
+        labels = _take(y, rows, device)
+        batch_mask = _take(mask, rows, device)
+        local = _threat_at(threat, rows, len(x), device)
+        x_adv = attack(
+            model, batch, labels, local, mask=batch_mask, generator=_generator(seed, k, device)
+        )
+        local.check(x_adv, batch, batch_mask, tol=BUDGET_TOLERANCE)
+        logits = predict(model, x_adv, mask=batch_mask, batch_size=batch_size)
+        held[rows.numpy()] = (logits.argmax(-1) == labels.cpu()).numpy()
+        done += len(rows)
+        report(done)
+    return held
+
+
+def worst_case(flags: Mapping[str, np.ndarray], *, among: np.ndarray | None = None) -> np.ndarray:
+    """Combine several attacks example by example: broken where any of them broke it.
+
+    With `among`, all other examples become 255 first. Then an example is 0 if any attack broke
+    it, 1 if every attack ran on it and none broke it, 255 if no attack ran on it. An example that
+    some attack left unbroken and another never saw has no worst case: that is an error, since
+    counting it either way would bias the accuracy. A cascade, where each attack runs only on the
+    survivors of the ones before, has no such example.
+
+    Args:
+        flags: for each attack its flags (N,), 1 held, 0 broken, 255 not attacked.
+        among: bool (N,), the examples to keep, for example those that the costliest attack saw.
+
+    Raises:
+        EcgadvError: no flags, unequal lengths, other values than 0, 1, 255, or the case above.
+    """
+    if not flags:
+        raise EcgadvError("no flags to combine; give at least one attack")
+    lengths = {name: len(held) for name, held in flags.items()}
+    if len(set(lengths.values())) > 1:
+        raise EcgadvError(f"flags of unequal length {lengths}; give the same examples to each")
+    stacked = np.stack([check_flags(held, name=name) for name, held in flags.items()])
+    if among is not None:
+        stacked = np.where(np.asarray(among, dtype=bool), stacked, np.uint8(NOT_ATTACKED))
+    worst = stacked.min(axis=0)  # 0 < 1 < 255 is exactly the order that is wanted
+    unseen = ((stacked == NOT_ATTACKED) & (worst == HELD)).sum(axis=1)
+    if unseen.any():
+        name = list(flags)[int(unseen.argmax())]
+        raise EcgadvError(
+            f"attack {name!r} was not run on {int(unseen.max())} examples that the others left "
+            "unbroken; run it on them or pass `among` with the examples that all attacks share"
+        )
+    return worst
+
+
+def check_flags(held: np.ndarray, *, name: str = "held") -> np.ndarray:
+    """Return flags as uint8 after checking that they hold nothing but 0, 1 and 255."""
+    held = np.asarray(held)
+    wrong = ~np.isin(held, (BROKEN, HELD, NOT_ATTACKED))
+    if wrong.any():
+        raise EcgadvError(
+            f"flag {held[wrong][0]!r} in {name!r}; flags are 1 held, 0 broken, 255 not attacked"
+        )
+    return held.astype(np.uint8)
+
+
+def _tensors(x: Array, mask: Array | None, batch_size: int) -> tuple[Tensor, Tensor | None]:
+    x = torch.as_tensor(x)
+    if x.ndim != 3 or not len(x):
+        raise EcgadvError(f"examples of shape {tuple(x.shape)}; give at least one, as (N, C, L)")
+    if batch_size < 1:
+        raise EcgadvError(f"batch_size {batch_size}; give at least 1")
+    if mask is None:
+        return x, None
+    mask = torch.as_tensor(mask)
+    if mask.shape != (len(x), 1, x.shape[-1]):
+        raise EcgadvError(
+            f"mask of shape {tuple(mask.shape)} for examples {tuple(x.shape)}; give (N, 1, L)"
+        )
+    return x, mask
+
+
+def _device(model: nn.Module, x: Tensor) -> torch.device:
+    """Return the device of the model, or that of x for a model without parameters."""
+    parameter = next(model.parameters(), None)
+    return x.device if parameter is None else parameter.device
+
+
+def _take(values: Tensor | None, rows: Tensor, device: torch.device | None = None):
+    """Return the rows on `device` (None: where they are); None stays None."""
+    if values is None:
+        return None
+    return values[rows.to(values.device)].to(device or values.device)
+
+
+def _indices(candidates: Array | None, n: int) -> Tensor:
+    """Return the candidates as sorted unique indices (M,) on the CPU."""
+    if candidates is None:
+        return torch.arange(n)
+    candidates = torch.as_tensor(candidates).cpu()
+    if candidates.dtype == torch.bool:
+        if candidates.shape != (n,):
+            raise EcgadvError(f"candidates of shape {tuple(candidates.shape)}; give ({n},) bools")
+        return candidates.nonzero().flatten()
+    candidates = candidates.long().unique()
+    if len(candidates) and not 0 <= candidates[0] <= candidates[-1] < n:
+        wrong = int(candidates[0] if candidates[0] < 0 else candidates[-1])
+        raise EcgadvError(f"candidate {wrong} is out of range; indices run from 0 to {n - 1}")
+    return candidates
+
+
+def _threat_at(threat: Threat, rows: Tensor, n: int, device: torch.device) -> Threat:
+    """Return the threat of these rows: its tensors on `device`, those of n rows cut to them."""
+    changed = {}
+    for name in ("eps", "low", "high"):
+        value = getattr(threat, name)
+        if isinstance(value, Tensor):
+            per_example = value.ndim == 3 and len(value) == n
+            changed[name] = _take(value, rows, device) if per_example else value.to(device)
+    return replace(threat, **changed) if changed else threat
+
+
+def _generator(seed: int, batch: int, device: torch.device) -> torch.Generator:
+    """Return the generator of one batch; SeedSequence keeps (seed, batch) pairs independent."""
+    word = np.random.SeedSequence([seed, batch]).generate_state(1, np.uint64)[0]
+    return torch.Generator(device=device).manual_seed(int(word) >> 1)
