@@ -5,7 +5,6 @@ already wrong without an attack), 255 (`NOT_ATTACKED`) not a candidate.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -112,7 +111,7 @@ def attack_flags(
         batch = _take(x, rows, device)
         labels = _take(y, rows, device)
         batch_mask = _take(mask, rows, device)
-        local = _threat_at(threat, rows, len(x), device)
+        local = threat.take(rows)
         x_adv = attack(
             model, batch, labels, local, mask=batch_mask, generator=_generator(seed, k, device)
         )
@@ -165,7 +164,7 @@ def check_flags(held: np.ndarray, *, name: str = "held") -> np.ndarray:
     wrong = ~np.isin(held, (BROKEN, HELD, NOT_ATTACKED))
     if wrong.any():
         raise EcgadvError(
-            f"flag {held[wrong][0]!r} in {name!r}; flags are 1 held, 0 broken, 255 not attacked"
+            f"flag {held[wrong][0]} in {name!r}; flags are 1 held, 0 broken, 255 not attacked"
         )
     return held.astype(np.uint8)
 
@@ -213,17 +212,6 @@ def _indices(candidates: Array | None, n: int) -> Tensor:
         wrong = int(candidates[0] if candidates[0] < 0 else candidates[-1])
         raise EcgadvError(f"candidate {wrong} is out of range; indices run from 0 to {n - 1}")
     return candidates
-
-
-def _threat_at(threat: Threat, rows: Tensor, n: int, device: torch.device) -> Threat:
-    """Return the threat of these rows: its tensors on `device`, those of n rows cut to them."""
-    changed = {}
-    for name in ("eps", "low", "high"):
-        value = getattr(threat, name)
-        if isinstance(value, Tensor):
-            per_example = value.ndim == 3 and len(value) == n
-            changed[name] = _take(value, rows, device) if per_example else value.to(device)
-    return replace(threat, **changed) if changed else threat
 
 
 def _generator(seed: int, batch: int, device: torch.device) -> torch.Generator:
