@@ -134,26 +134,25 @@ class Threat:
         |x|, because float32 rounds raw counts more coarsely than a normalised signal; outside
         the mask no change at all is allowed.
         """
-        return torch.stack([over.amax(dim=(-2, -1)) > 0 for over in self._excess(
-            x_adv, x, mask, tol
-        ).values()]).any(dim=0)
+        excess = self._excess(x_adv, x, mask, tol).values()
+        return torch.stack([over.amax(dim=(-2, -1)) > 0 for over in excess]).any(dim=0)
 
     def check(
         self, x_adv: Tensor, x: Tensor, mask: Tensor | None = None, tol: float = 1e-5
     ) -> None:
         """Raise EcgadvError that names the worst violation, if `violations` finds any."""
-        worst, name = 0.0, None
-        for rule, over in self._excess(x_adv, x, mask, tol).items():
-            if float(over.max()) > worst:
-                worst, name, sample = float(over.max()), rule, over.amax(dim=(-2, -1)).argmax()
-        if name is not None:
-            count = int(self.violations(x_adv, x, mask, tol).sum())
-            raise EcgadvError(
-                f"sample {int(sample)} breaks the threat: {name} by {worst:.3g} {self.unit} "
-                f"(eps {_shown(self.eps)}, {self.norm}, bounds {_shown(self.low)} to "
-                f"{_shown(self.high)}; {count} of {x.shape[:-2].numel()} samples do); project "
-                "the examples before scoring them"
-            )
+        outside = self.violations(x_adv, x, mask, tol)
+        if not bool(outside.any()):
+            return
+        excess = self._excess(x_adv, x, mask, tol)
+        rule = max(excess, key=lambda name: float(excess[name].max()))
+        sample = int(excess[rule].amax(dim=(-2, -1)).argmax())
+        raise EcgadvError(
+            f"sample {sample} is {rule} by {float(excess[rule].max()):.3g} {self.unit} (eps "
+            f"{_shown(self.eps)}, {self.norm}, bounds {_shown(self.low)} to {_shown(self.high)}; "
+            f"{int(outside.sum())} of {outside.numel()} samples break the threat); project the examples "
+            "before they are scored"
+        )
 
     def _excess(self, x_adv: Tensor, x: Tensor, mask: Tensor | None, tol: float) -> dict:
         """Return by how much each rule is broken, (..., B, C, L) or (..., B, 1, 1), else <= 0."""
@@ -171,7 +170,7 @@ class Threat:
         slack = torch.maximum(slack, torch.as_tensor(tol * eps).to(x))
         finite = torch.isfinite(x_adv)
         excess = {
-            "a value is not finite, over the budget": torch.where(finite, 0.0, math.inf),
+            "not finite": torch.where(finite, 0.0, math.inf),
             "over the budget": torch.where(torch.isnan(size), math.inf, size - eps - slack),
         }
         if self.low is not None:

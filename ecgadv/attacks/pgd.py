@@ -3,17 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.best import Best, check_gradient
+from ecgadv.attacks.checks import check_options, check_shapes, check_values
 from ecgadv.attacks.frozen import frozen
-from ecgadv.attacks.gradient import (
-    ascend,
-    check_options,
-    check_shapes,
-    check_values,
-    unit_gradient,
-)
+from ecgadv.attacks.gradient import input_gradient, unit_gradient
+from ecgadv.attacks.search import Best, search
 from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
 from ecgadv.threat import Threat
 
 
@@ -45,87 +39,74 @@ def pgd(
         early_stop: let a sample leave the batch once misclassified (x of three dimensions).
         keep: "best" returns each sample's best example, where a misclassified one beats any
             correct one; "last" returns the last iterate, which is all that training needs: no
-            extra forward and no wait for the device, so nothing is checked but shapes.
+            extra forward and no wait for the device, so only options and shapes are checked.
         train_mode: craft in training mode.
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient (keep="best").
     """
-    check_options(loss=loss, step_size=step_size, steps=steps, restarts=restarts)
+    check_options(loss=loss, keep=keep, step_size=step_size, steps=steps, restarts=restarts)
     check_shapes(x, y, mask)
     _check_combination(x, random_start, restarts, early_stop, keep)
+    x = x.detach()
 
-    def start():
+    def start() -> Tensor:
         if not random_start:
-            return x.detach().clone()
-        return threat.random_start(x.detach(), mask=mask, generator=generator)
+            return x.clone()
+        return threat.random_start(x, mask=mask, generator=generator)
 
     with frozen(model, train_mode=train_mode):
         if keep == "last":
-            climber = _Climber(threat, x, mask, step_size)
-            x_adv = start().requires_grad_()
+            iterate = PGDIterate(start(), x, mask, threat, step_size)
             for _ in range(steps):
-                climber.step(x_adv, ascend(model, x_adv, y, mask, loss)[1])
-            return x_adv.detach()
+                iterate.step(input_gradient(model, iterate.example(), y, mask, loss)[1])
+            return iterate.x_adv.detach()
         check_values(x, threat)
         best = Best(x, loss=loss, stop_at_success=early_stop)
         for _ in range(restarts):
-            _climb(model, x, y, threat, mask, start(), best, loss, steps, step_size)
+            iterate, y_left, mask_left = PGDIterate(start(), x, mask, threat, step_size), y, mask
+            if best.index is not None:
+                iterate, y_left = iterate.take(best.index), y[best.index]
+                mask_left = None if mask is None else mask[best.index]
+            search(model, iterate, y_left, mask_left, best, loss=loss, steps=steps)
+            if early_stop:
+                best.shrink(worth=1.0)
+                if best.broken.numel() == 0:
+                    break
         return best.result()
 
 
-def _climb(model, x, y, threat, mask, x_adv, best, loss, steps, step_size):
-    """One restart of the active samples: record every iterate in `best`, the last one too."""
-    if best.stop_at_success:
-        best.shrink(always=True)
-    if best.index is not None:
-        threat = threat.take(best.index)
-    x, y, mask, x_adv = best.active(x, y, mask, x_adv)
-    climber = _Climber(threat, x, mask, step_size)
-    x_adv.requires_grad_()
-    for _ in range(steps):
-        if not len(x_adv):
-            return
-        logits, gradient = ascend(model, x_adv, y, mask, loss)
-        best.record(x_adv, logits, y)
-        rows = best.shrink() if best.stop_at_success else None
-        if rows is not None:
-            x_adv = x_adv.detach()[rows].requires_grad_()
-            gradient, y = gradient[rows], y[rows]
-            mask = None if mask is None else mask[rows]
-            climber = climber.take(rows)
-        climber.step(x_adv, gradient)
-    if not len(x_adv):
-        return
-    check_gradient(x_adv)
-    with torch.no_grad():
-        best.record(x_adv, forward(model, x_adv, mask), y)
+class PGDIterate:
+    """x_adv (..., B, C, L), moved in place by one step and back into the threat around x."""
 
-
-class _Climber:
-    """Move x_adv in place along a gradient and back into the threat around x."""
-
-    def __init__(self, threat: Threat, x: Tensor, mask: Tensor | None, step_size: float):
-        self.threat, self.x, self.mask, self.step_size = threat, x, mask, step_size
+    def __init__(
+        self, x_adv: Tensor, x: Tensor, mask: Tensor | None, threat: Threat, step_size: float
+    ):
+        self.x_adv = x_adv.requires_grad_()
+        self.x, self.mask, self.threat, self.step_size = x, mask, threat, step_size
+        # Budget, bounds and mask in one clamp, worked out once and not at every step.
         self.box = threat.box(x, mask) if threat.norm == "linf" else None
 
+    def example(self) -> Tensor:
+        return self.x_adv
+
     @torch.no_grad()
-    def step(self, x_adv: Tensor, gradient: Tensor) -> None:
+    def step(self, gradient: Tensor) -> None:
         if self.box is not None:
-            x_adv.add_(gradient.sign(), alpha=self.step_size).clamp_(*self.box)
+            self.x_adv.add_(gradient.sign(), alpha=self.step_size).clamp_(*self.box)
             return
         if self.mask is not None:
             gradient = torch.where(self.mask, gradient, 0.0)
-        moved = x_adv.add_(unit_gradient(gradient), alpha=self.step_size)
-        x_adv.copy_(self.threat.project(moved, self.x, self.mask))
+        moved = self.x_adv.add(unit_gradient(gradient), alpha=self.step_size)
+        self.x_adv.copy_(self.threat.project(moved, self.x, self.mask))
 
-    def take(self, rows: Tensor) -> "_Climber":
+    def take(self, rows: Tensor) -> "PGDIterate":
         mask = None if self.mask is None else self.mask[rows]
-        return _Climber(self.threat.take(rows), self.x[rows], mask, self.step_size)
+        return PGDIterate(
+            self.x_adv.detach()[rows], self.x[rows], mask, self.threat.take(rows), self.step_size
+        )
 
 
 def _check_combination(x, random_start, restarts, early_stop, keep):
-    if keep not in ("best", "last"):
-        raise EcgadvError(f"keep is {keep!r}; choose one of best, last")
     if restarts > 1 and (keep == "last" or not random_start):
         raise EcgadvError(f"restarts={restarts} needs random_start=True and keep='best'")
     if early_stop and (keep == "last" or x.dim() != 3):

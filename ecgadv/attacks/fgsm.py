@@ -1,0 +1,43 @@
+"""Fast gradient sign method (Goodfellow et al., ICLR 2015, equation 1)."""
+
+import torch
+from torch import Tensor, nn
+
+from ecgadv.attacks.checks import check_options, check_shapes, check_values
+from ecgadv.attacks.frozen import frozen
+from ecgadv.attacks.gradient import input_gradient, unit_gradient
+from ecgadv.threat import Threat
+
+
+def fgsm(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    mask: Tensor | None = None,
+    generator: torch.Generator | None = None,
+    loss: str = "ce",
+) -> Tensor:
+    """Return x (..., B, C, L) moved by one step of the whole budget along the gradient at x.
+
+    The step goes along the sign of the gradient for "linf", along the gradient scaled to
+    length eps for "l2", and is then projected. Where the gradient is zero nothing moves.
+
+    Arguments:
+        x, y, mask: signals (..., B, C, L), labels (..., B), True where the recording is.
+        generator: unused, as nothing is random; here so that all attacks are called alike.
+        loss: "ce" (cross-entropy) or "margin" (max_{i != y} z_i - z_y).
+
+    Raises EcgadvError for an unknown loss, bad shapes or values.
+    """
+    check_options(loss=loss)
+    check_shapes(x, y, mask)
+    check_values(x, threat)
+    x = x.detach()
+    with frozen(model):
+        _, gradient = input_gradient(model, x.clone().requires_grad_(), y, mask, loss)
+    if mask is not None:
+        gradient = torch.where(mask, gradient, 0.0)
+    direction = gradient.sign() if threat.norm == "linf" else unit_gradient(gradient)
+    return threat.project(x + torch.as_tensor(threat.eps).to(x) * direction, x, mask)

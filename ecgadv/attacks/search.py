@@ -1,0 +1,127 @@
+"""The loop that attacks share: try an iterate, keep the best, drop who is broken, step on."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ecgadv.attacks.gradient import attack_loss, input_gradient
+from ecgadv.errors import EcgadvError
+from ecgadv.models import forward
+
+# Gathering the survivors copies them, so it waits until an eighth of the batch has left.
+WORTH_SHRINKING = 7 / 8
+
+
+class Iterate(Protocol):
+    """Where an attack stands: how it moves is all in which the attacks differ."""
+
+    def example(self) -> Tensor:
+        """Return the present x_adv (..., B, C, L), requiring its gradient."""
+
+    def step(self, gradient: Tensor) -> None:
+        """Move along the gradient of the loss to `example()`."""
+
+    def take(self, rows: Tensor) -> "Iterate":
+        """Return the iterate of some samples of the batch."""
+
+
+class Best:
+    """The best example of each sample: any misclassified one beats any correct one.
+
+    Among equals the higher attack loss wins. With `stop_at_success` the first misclassified
+    example is final, so that the result does not depend on when broken samples leave the
+    batch; they leave only from x of three dimensions.
+
+    Attributes:
+        index: positions of the active samples in the whole batch, or None while all are active.
+    """
+
+    def __init__(self, x: Tensor, *, loss: str, stop_at_success: bool):
+        self.whole = x.detach().clone()
+        self.example = self.whole
+        self.loss_name = loss
+        self.stop_at_success = stop_at_success
+        self.shrinks = stop_at_success and x.dim() == 3
+        self.index = None
+        self.loss = torch.full(x.shape[:-2], -torch.inf, dtype=x.dtype, device=x.device)
+        self.broken = torch.zeros(x.shape[:-2], dtype=torch.bool, device=x.device)
+
+    def record(self, x_adv: Tensor, logits: Tensor, y: Tensor) -> None:
+        """Take over the active samples of `x_adv` that beat what was found before."""
+        loss = attack_loss(self.loss_name, logits, y)
+        wrong = logits.argmax(-1) != y
+        better = (wrong & ~self.broken) | ((wrong == self.broken) & (loss > self.loss))
+        if self.stop_at_success:
+            better &= ~self.broken
+        # A NaN logit must not pass for a success.
+        better &= ~torch.isnan(loss)
+        self.loss = torch.where(better, loss, self.loss)
+        self.broken = torch.where(better, wrong, self.broken)
+        self.example = torch.where(better[..., None, None], x_adv.detach(), self.example)
+
+    def shrink(self, *, worth: float = WORTH_SHRINKING) -> Tensor | None:
+        """Let the broken samples leave; return the rows that stay, or None if nobody left.
+
+        Rows count among the samples that were active before. Nobody leaves while more than
+        the share `worth` of them would stay, except that the last ones always do.
+        """
+        staying = int((~self.broken).sum())
+        if staying == self.broken.numel() or staying > max(0, worth * self.broken.numel()):
+            return None
+        self._store()
+        rows = (~self.broken).nonzero().squeeze(-1)
+        self.index = rows if self.index is None else self.index[rows]
+        self.example, self.loss = self.example[rows], self.loss[rows]
+        self.broken = self.broken[rows]
+        return rows
+
+    def result(self) -> Tensor:
+        """Return the best examples of the whole batch; EcgadvError if a sample has none."""
+        if bool(torch.isneginf(self.loss).any()):
+            raise EcgadvError("the network gave NaN logits during the attack; check its weights")
+        self._store()
+        return self.whole
+
+    def _store(self) -> None:
+        if self.index is None:
+            self.whole = self.example
+        else:
+            self.whole[self.index] = self.example
+
+
+def search(
+    model: nn.Module,
+    iterate: Iterate,
+    y: Tensor,
+    mask: Tensor | None,
+    best: Best,
+    *,
+    loss: str,
+    steps: int,
+) -> None:
+    """Take `steps` steps with the active samples of `best`; record every iterate, the last too.
+
+    y (B,) and mask are those of the active samples. The forward pass that judges an iterate is
+    the one that gives its gradient; only the last iterate costs a pass of its own.
+    Raises EcgadvError if a gradient was NaN.
+    """
+    for _ in range(steps):
+        x_adv = iterate.example()
+        logits, gradient = input_gradient(model, x_adv, y, mask, loss)
+        best.record(x_adv, logits, y)
+        rows = best.shrink() if best.shrinks else None
+        if rows is not None:
+            if len(rows) == 0:
+                return
+            iterate, gradient, y = iterate.take(rows), gradient[rows], y[rows]
+            mask = None if mask is None else mask[rows]
+        iterate.step(gradient)
+    x_adv = iterate.example().detach()
+    if not bool(torch.isfinite(x_adv).all()):
+        raise EcgadvError(
+            "the network's input gradient became NaN during the attack; check its weights and "
+            "operations (a square root or a logarithm at 0 is the usual cause)"
+        )
+    with torch.no_grad():
+        best.record(x_adv, forward(model, x_adv, mask), y)

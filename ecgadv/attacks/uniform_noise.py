@@ -1,0 +1,28 @@
+"""White noise: what chance alone does within the budget."""
+
+import torch
+from torch import Tensor, nn
+
+from ecgadv.attacks.checks import check_shapes, check_values
+from ecgadv.threat import Threat
+
+
+def uniform_noise(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    threat: Threat,
+    *,
+    mask: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return x (..., B, C, L) plus one uniform draw from the budget, projected.
+
+    For "linf" that is U(-eps, eps) and a clamp to the bounds, as in paper B. Neither the
+    network nor the labels matter; they are arguments so that all attacks are called alike.
+
+    Raises EcgadvError for bad shapes or values.
+    """
+    check_shapes(x, y, mask)
+    check_values(x, threat)
+    return threat.random_start(x.detach(), mask=mask, generator=generator)
