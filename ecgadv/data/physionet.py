@@ -1,0 +1,250 @@
+"""Databases from PhysioNet, or from a mirror with the same layout, verified file by file.
+
+Goldberger et al., Circulation 101(23), 2000. Nothing stands under its final name before it has
+passed its check, so a call that failed or was interrupted is repaired by calling again.
+"""
+
+import os
+import re
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from ecgadv.data import catalogue, data_root, verify
+from ecgadv.errors import EcgadvError
+
+try:
+    from filelock import FileLock, Timeout
+    from tqdm import tqdm
+
+    from ecgadv.data import download
+except ModuleNotFoundError as error:
+    raise EcgadvError(
+        f"downloading needs the package {error.name}: run `pip install 'ecgadv[data]'`"
+    ) from error
+
+BASE_URL = "https://physionet.org/files/"
+WORKERS = 4  # PhysioNet is slow a file, and is not to be crowded
+INTERRUPT = 2  # s that interrupted workers get to end by themselves
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a fetch left: everything in `folder` has passed its check."""
+
+    source: catalogue.Source
+    folder: Path
+    files: int
+    new: int  # of them, fetched by this call
+    published: bool  # checked against published SHA-256 sums, not against headers alone
+
+
+def base_url(given=None):
+    """The address that holds the databases, with a final slash.
+
+    Args:
+        given: an address; if None, $ECGADV_PHYSIONET, or PhysioNet itself.
+
+    Raises:
+        EcgadvError: it is not an http or https address.
+    """
+    url = given or os.environ.get("ECGADV_PHYSIONET") or BASE_URL
+    if not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", url):
+        raise EcgadvError(f"base URL '{url}' is not one: give something like {BASE_URL}")
+    return url.rstrip("/") + "/"
+
+
+def fetch(name, *, root=None, base=None, say=print):
+    """Fetch a database, or what is missing or damaged of it, and verify all of it.
+
+    Args:
+        name: "mitdb", "challenge-2017" or "cpsc2018".
+        root: folder of the recordings; `data_root()` if None. Files land in its PhysioNet path,
+            such as root/mitdb/1.0.0/100.dat.
+        base: address of the server; see `base_url`.
+        say: called with each line meant for the user.
+
+    Raises:
+        EcgadvError: no such database; the server is away, lacks a file or sends a wrong one.
+        OSError: the disk is full, the folder not writable.
+    """
+    source = catalogue.source(name)
+    url = base_url(base) + source.path + "/"
+    folder = Path(data_root() if root is None else root) / source.path
+    done = _complete(source, folder)
+    if done:
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder, say):
+        # Whoever held the lock may have fetched everything.
+        return _complete(source, folder) or _fetch(source, folder, url, say)
+
+
+def _complete(source, folder):
+    """A Fetched if everything is there by published sums, without asking the server."""
+    checks, published = verify.manifest(source, folder)
+    if not published or verify.unsound(folder, checks):
+        return None
+    return Fetched(source, folder, len(checks), 0, published)
+
+
+@contextmanager
+def _alone(folder, say):
+    """Wait until no other process fetches into this folder."""
+    lock = FileLock(folder / ".fetch.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"another fetch is at work in {folder}: waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(source, folder, url, say):
+    say(f"{source.name}: from {url} to {folder}")
+    _fetch_sums(source, folder, url, say)
+    checks, published = verify.manifest(source, folder)
+    new = 0
+    if not published:
+        _fetch_records(source, folder, url)
+        checks, _ = verify.manifest(source, folder)
+        headers = {name: check for name, check in checks.items() if name.endswith(".hea")}
+        new = _fetch_unsound(source, folder, url, headers, published)
+    new += _fetch_unsound(source, folder, url, checks, published)
+    return Fetched(source, folder, len(checks), new, published)
+
+
+def _fetch_sums(source, folder, url, say):
+    """Fetch the published sums anew, or say that the WFDB headers have to serve."""
+    job = _job(url, verify.SUMS, folder, partial(verify.sums_problem, source=source))
+    try:
+        _fetch_small(job)
+    except download.MissingError as error:
+        if not source.groups:
+            raise EcgadvError(
+                f"{error}, so nothing can be verified and nothing was fetched; use another base URL"
+            ) from error
+        say(
+            f"{source.name}: this server publishes no {verify.SUMS}; sizes and the checksums in "
+            "the WFDB headers are verified instead, and nothing vouches for the headers"
+        )
+
+
+def _fetch_records(source, folder, url):
+    """Fetch the RECORDS of every group that this server has."""
+    missing = []
+    for group in source.groups:
+        try:
+            _fetch_small(_job(url, f"{group}/RECORDS", folder, verify.records_problem))
+        except download.MissingError as error:
+            missing.append(error)
+    if len(missing) == len(source.groups):
+        raise missing[0]
+
+
+def _job(url, name, folder, check):
+    return download.Job(url=url + name, target=folder / name, check=check)
+
+
+def _fetch_small(job):
+    """Fetch a list of files from its first byte on: a part left behind may be of an older one."""
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    job.part.unlink(missing_ok=True)
+    with download.open_session() as session:
+        download.download(session, job)
+
+
+def _fetch_unsound(source, folder, url, checks, published):
+    """Fetch what is missing or damaged; how many files that were."""
+    jobs = [_job(url, name, folder, checks[name]) for name in verify.unsound(folder, checks)]
+    for parent in {job.target.parent for job in jobs}:
+        parent.mkdir(parents=True, exist_ok=True)
+    with _Bar(source.name, len(jobs)) as bar:
+        failures = _fetch_all(jobs, bar)
+    if not published:
+        # The header may be the broken one of the two: the next call fetches both.
+        for job in failures:
+            job.target.with_suffix(".hea").unlink(missing_ok=True)
+    if failures:
+        first = next(iter(failures.values()))
+        others = f" ({len(failures)} of {len(jobs)} files failed)" if len(failures) > 1 else ""
+        raise EcgadvError(f"{first}{others}")
+    return len(jobs)
+
+
+def _fetch_all(jobs, received):
+    """Fetch a few files at a time; {job: FileError} of those that failed.
+
+    Raises the ServerError or OSError that stops them all.
+    """
+    pending, stop = iter(jobs), threading.Event()
+    done, failures, fatal = [], {}, []
+
+    def work():
+        with download.open_session() as session:
+            for job in pending:  # one iterator for all workers
+                try:
+                    download.download(session, job, received=received, stop=stop)
+                    done.append(job)
+                except download.FileError as error:
+                    failures[job] = error
+                except download.StoppedError:
+                    return
+                except (download.ServerError, OSError) as error:
+                    fatal.append(error)
+                    stop.set()
+                    return
+
+    # Daemons, so that an interrupt need not wait for a silent server.
+    workers = [threading.Thread(target=work, daemon=True) for _ in jobs[:WORKERS]]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            while worker.is_alive():
+                worker.join(0.1)  # on Windows an interrupt is not seen while joining
+    finally:
+        stop.set()
+        deadline = time.monotonic() + INTERRUPT
+        for worker in workers:
+            worker.join(max(0, deadline - time.monotonic()))
+    if fatal:
+        raise fatal[0]
+    if len(done) + len(failures) < len(jobs):
+        raise RuntimeError("a download ended without a result; its traceback stands above")
+    return failures
+
+
+class _Bar:
+    """A progress bar over bytes; the total is reckoned from the sizes known so far."""
+
+    def __init__(self, name, files):
+        self._files, self._done = files, 0
+        self._have, self._sizes, self._known = {}, {}, 0
+        self._lock = threading.Lock()
+        # disable=None: no bar where stderr is not a terminal.
+        self._bar = tqdm(desc=name, unit="B", unit_scale=True, disable=not files or None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+    def __call__(self, job, have, size):
+        with self._lock:
+            self._bar.update(have - self._have.get(job, 0))
+            self._have[job] = have
+            if size is not None and self._sizes.get(job) != size:
+                self._known += size - self._sizes.get(job, 0)
+                self._sizes[job] = size
+                self._bar.total = self._known * self._files // len(self._sizes)
+            if have == size:
+                self._done += 1
+                self._bar.set_postfix_str(f"{self._done} of {self._files} files", refresh=False)
