@@ -93,7 +93,7 @@ def test_statistic_of_joint_rows_agrees_with_resampling_the_examples():
 
     interval = bootstrap_interval(held, Y, 3, statistic=summary, resamples=20000)
     drawn = []
-    for _ in range(3000):
+    for _ in range(1500):
         rows = np.concatenate([rng.choice(np.flatnonzero(c == Y), COUNTS[c]) for c in range(3)])
         drawn.append(float(summary(held[:, rows].mean(axis=1))))
     assert interval.estimate == pytest.approx(float(summary(held.mean(axis=1))))
@@ -132,7 +132,7 @@ def test_two_levels_have_the_variance_of_both():
     held = draw(rng, 6)
     interval = seeds_and_examples_interval(held, Y, 3, resamples=40000)
     drawn = []
-    for _ in range(3000):
+    for _ in range(1500):
         rows = np.concatenate([rng.choice(np.flatnonzero(c == Y), COUNTS[c]) for c in range(3)])
         drawn.append(held[np.ix_(rng.integers(6, size=6), rows)].mean())
     low, high = np.quantile(drawn, [0.025, 0.975])
@@ -172,7 +172,7 @@ def test_paired_bootstrap_over_seeds_agrees_with_resampling_both():
     a, b = draw(rng, 3), draw(rng, 4, rates=RATES - 0.1)
     interval = paired_bootstrap(a, b, Y, 3, resamples=40000)
     drawn = []
-    for _ in range(3000):
+    for _ in range(1500):
         rows = np.concatenate([rng.choice(np.flatnonzero(c == Y), COUNTS[c]) for c in range(3)])
         seeds_a, seeds_b = rng.integers(3, size=3), rng.integers(4, size=4)
         drawn.append(a[np.ix_(seeds_a, rows)].mean() - b[np.ix_(seeds_b, rows)].mean())

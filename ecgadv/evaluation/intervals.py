@@ -154,7 +154,8 @@ def paired_bootstrap(
         held_b: flags of the other method, (N,) or (S', N).
 
     Examples are drawn jointly for both methods, seeds independently for each; only examples
-    attacked in all rows count. The other arguments are those of `bootstrap_interval`.
+    attacked in all rows count. `n_seeds` of the result is the smaller number of seeds. The other
+    arguments are those of `bootstrap_interval`.
     """
     a, b = np.atleast_2d(held_a), np.atleast_2d(held_b)
     if a.shape[1] != b.shape[1]:
