@@ -1,0 +1,167 @@
+"""Build the book: run the demo, execute the notebooks, render the pages, check them, publish.
+
+    python book/build.py
+
+Every step is skipped when nothing it reads has changed. `_build/html` is replaced only by a build
+in which each step succeeded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import yaml
+from check_site import problems
+from execute import NotebookError, execute_all
+from stage import stage
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO = ("run", "paper-b", "--profile", "demo")
+
+
+class BuildError(RuntimeError):
+    """The build stopped; the message says where and why."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build the book and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--no-demo", action="store_true", help="do not run the demo experiments")
+    options = parser.parse_args(arguments)
+    os.chdir(ROOT)
+    start = time.monotonic()
+    _fix_environment()
+    try:
+        if not options.no_demo:
+            run_demo()
+        build(Path("_build"))
+    except (BuildError, NotebookError) as error:
+        print(f"book: error: {error}", file=sys.stderr)
+        return 1
+    print(f"book: _build/html/index.html is ready ({time.monotonic() - start:.0f} s)")
+    return 0
+
+
+def run_demo() -> None:
+    """Train and attack the small networks of the `demo` profile; finished runs are kept."""
+    print(f"book: ecgadv {' '.join(DEMO)}", flush=True)
+    if subprocess.run([sys.executable, "-m", "ecgadv.cli", *DEMO], check=False).returncode:
+        raise BuildError(f"`ecgadv {' '.join(DEMO)}` failed, see above")
+
+
+def build(work: Path) -> None:
+    """Execute, stage, render, check and publish, from the repository's root.
+
+    Args:
+        work: the folder of everything that is made, relative to the root.
+    """
+    executed = work / "executed"
+    execute_all(Path("notebooks"), executed, inputs=notebook_inputs())
+    registry = yaml.safe_load(Path("book/figures.yml").read_text(encoding="utf-8"))
+    check_registry(registry, executed / "figures")
+    staged = work / "stage"
+    stage(Path("book"), executed, staged, notebooks=Path("notebooks"), registry=registry)
+    shutil.copyfile(_mathjax(), staged / "assets" / "tex-svg.js")
+    state = digest([staged, Path("_config.yml"), Path("book/_toc.yml")])
+    published = work / "html.sha256"
+    if (work / "html/index.html").exists() and _read(published) == state:
+        print("book: the pages are up to date")
+        return
+    html = render(staged, work / "render")
+    broken = problems(html, forbidden=[str(ROOT), str(Path.home()) + "/"])
+    if broken:
+        raise BuildError("\n  ".join([f"{len(broken)} problems in the pages:", *broken[:40]]))
+    published.unlink(missing_ok=True)
+    publish(html, work / "html")
+    published.write_text(state, encoding="utf-8")
+
+
+def notebook_inputs() -> str:
+    """Return one hash of all that a notebook can read: the package and the records."""
+    sources = sorted(Path("ecgadv").rglob("*.py"))
+    facts = [Path("book/claims.yml"), Path("book/reported.yml"), Path("constraints.txt")]
+    records = [p for root in ("runs", "book/records") for p in sorted(Path(root).rglob("*.json"))]
+    return digest([*sources, *facts, *records])
+
+
+def check_registry(registry: Sequence[dict[str, str]], figures: Path) -> None:
+    """Raise BuildError unless the executed notebooks made exactly the registered figures."""
+    formats = ("svg", "png", "pdf", "csv", "json")
+    expected = {f"{entry['id']}.{suffix}" for entry in registry for suffix in formats}
+    made = {path.name for path in figures.glob("*")} if figures.is_dir() else set()
+    if missing := sorted(expected - made):
+        raise BuildError(f"registered figures lack files: {', '.join(missing)}")
+    if strange := sorted(made - expected):
+        raise BuildError(f"not in book/figures.yml: {', '.join(strange)}")
+
+
+def render(source: Path, work: Path) -> Path:
+    """Render the staged book and return the folder of its pages; any warning is an error."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source)]
+    command += ["--config", "_config.yml", "--toc", str(ROOT / "book/_toc.yml")]
+    command += ["--path-output", str(work), "-W", "--keep-going", "-q"]
+    print("book: rendering the pages", flush=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        raise BuildError("the pages do not render:\n" + "\n".join(lines[-60:]))
+    return work / "_build/html"
+
+
+def publish(html: Path, target: Path) -> None:
+    """Put the rendered pages in the place of the former ones by renaming."""
+    former = target.with_name(target.name + ".old")
+    shutil.rmtree(former, ignore_errors=True)
+    if target.exists():
+        target.rename(former)
+    html.rename(target)
+    shutil.rmtree(former, ignore_errors=True)
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """Return the SHA-256 of files and folders: their names and their contents."""
+    total = hashlib.sha256()
+    for path in paths:
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            total.update(file.as_posix().encode() + b"\0")
+            total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def _fix_environment() -> None:
+    """Make the same input give the same bytes: one thread, one hash seed, the commit's time."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["PYTHONHASHSEED"] = "0"
+    os.environ["MPLBACKEND"] = "Agg"
+    command = ["git", "log", "-1", "--format=%ct"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode == 0 and done.stdout.strip():
+        os.environ.setdefault("SOURCE_DATE_EPOCH", done.stdout.strip())
+
+
+def _mathjax() -> Path:
+    """Return MathJax's one-file build, which comes with the package sphinx-mathjax-offline."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if spec is None or spec.origin is None:
+        raise BuildError("sphinx-mathjax-offline is not installed: run 'make setup'")
+    return Path(spec.origin).parent / "static/mathjax/tex-svg.js"
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Check rendered pages: every link, image and anchor exists, and no text names this machine."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+# Loaded by the page itself; a link that the reader clicks may leave the book, these may not.
+LOADING = {
+    ("script", "src"),
+    ("img", "src"),
+    ("iframe", "src"),
+    ("source", "src"),
+    ("sheet", "href"),
+}
+
+
+class _Page(HTMLParser):
+    """The links and the anchors of one page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[tuple[str, str, str]] = []
+        self.anchors: set[str] = set()
+        self.unnamed_images: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.anchors |= {values[name] or "" for name in ("id", "name") if name in values}
+        if tag == "link" and (values.get("rel") or "") in ("stylesheet", "preload", "icon"):
+            tag = "sheet"
+        for name in ("href", "src"):
+            if name in values:
+                self.links.append((tag, name, values[name] or ""))
+        if tag == "img" and "alt" not in values:
+            self.unnamed_images.append(values.get("src") or "")
+
+
+def problems(site: Path, *, forbidden: Iterable[str] = ()) -> list[str]:
+    """Return a line for each thing that is wrong in a folder of rendered pages.
+
+    Args:
+        site: the folder; links are resolved inside it.
+        forbidden: texts that no published file may hold, such as absolute paths; the machine's
+            name is always among them.
+    """
+    static = site / "_static"  # holds templates of the theme, which are no pages
+    files = [path for path in sorted(site.rglob("*.html")) if not path.is_relative_to(static)]
+    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in files}
+    found = []
+    for path, page in pages.items():
+        name = path.relative_to(site).as_posix()
+        found += [f"{name}: image without alt: {src}" for src in page.unnamed_images]
+        for tag, attribute, target in page.links:
+            if reason := _broken(site, pages, path, (tag, attribute), target):
+                found.append(f"{name}: {reason}: {target}")
+    host = socket.gethostname()
+    # A name such as "laptop" or "runner" is also a word.
+    names = [] if host.isalpha() else [host]
+    return found + _leaks(site, [*forbidden, *names])
+
+
+def _broken(
+    site: Path, pages: dict[Path, _Page], page: Path, where: tuple[str, str], target: str
+) -> str:
+    """Return what is wrong with one link, or an empty string."""
+    parts = urlsplit(target)
+    if parts.scheme in ("http", "https") or parts.netloc:
+        return "loaded from the network" if where in LOADING else ""
+    if parts.scheme in ("mailto", "data", "javascript"):
+        return ""
+    if parts.scheme or parts.path.startswith("/"):
+        return "not relative to the page"
+    aim = (page.parent / unquote(parts.path)).resolve() if parts.path else page.resolve()
+    if aim.is_dir():
+        aim = aim / "index.html"
+    if not aim.is_relative_to(site.resolve()) or not aim.is_file():
+        return "no such file"
+    aimed = pages.get(site / aim.relative_to(site.resolve()))
+    if parts.fragment and aimed is not None and unquote(parts.fragment) not in aimed.anchors:
+        return "no such anchor"
+    return ""
+
+
+def _leaks(site: Path, forbidden: Sequence[str]) -> list[str]:
+    """Return the files that hold a forbidden text."""
+    found = []
+    for path in sorted(p for p in site.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        found += [
+            f"{path.relative_to(site).as_posix()}: holds {text!r}"
+            for text in forbidden
+            if text.encode() in content
+        ]
+    return found

@@ -1,0 +1,65 @@
+"""Put sources, executed notebooks, figures and generated tables where the renderer reads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from ecgadv import claims, figures
+
+PAGES = ("*.md", "*.bib")
+
+
+def stage(
+    book: Path,
+    executed: Path,
+    target: Path,
+    *,
+    notebooks: Path,
+    registry: Sequence[dict[str, str]],
+) -> None:
+    """Make the renderer's source folder anew.
+
+    Args:
+        book: the chapters and assets.
+        executed: the executed notebooks, with `figures/` and `verdicts/`.
+        target: the folder to make; what was there is removed.
+        notebooks: the stripped notebooks, offered for download beside the executed ones.
+        registry: the entries of figures.yml, which say what notebook makes which figure.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for pattern in PAGES:
+        for page in sorted(book.glob(pattern)):
+            shutil.copyfile(page, target / page.name)
+    shutil.copytree(book / "assets", target / "assets")
+    if (executed / "figures").is_dir():
+        shutil.copytree(executed / "figures", target / "figures")
+    origin = {entry["id"]: entry["notebook"] for entry in registry}
+    title = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))["title"]
+    for notebook in sorted(executed.glob("*.ipynb")):
+        (target / "sources").mkdir(exist_ok=True)
+        shutil.copyfile(notebooks / notebook.name, target / "sources" / notebook.name)
+        text = json.loads(notebook.read_text(encoding="utf-8"))
+        embed_figures(text, executed / "figures", origin=origin, title=title)
+        (target / "notebooks").mkdir(exist_ok=True)
+        (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
+    (target / "generated").mkdir()
+    ledger = claims.ledger(book / "claims.yml", executed / "verdicts")
+    (target / "generated" / "claims.md").write_text(ledger, encoding="utf-8")
+
+
+def embed_figures(notebook: dict, folder: Path, *, origin: dict[str, str], title: str) -> None:
+    """Replace each saved figure among a notebook's outputs by its numbered entry in the book."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            saved = output.get("data", {}).get(figures.MIME)
+            if saved is not None:
+                source = f"/sources/{origin[saved['id']]}"
+                text = figures.markdown(saved["id"], folder, notebook=source, page=title)
+                output["data"] = {"text/markdown": text}
+                output["metadata"] = {}
