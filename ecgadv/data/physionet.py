@@ -13,18 +13,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from ecgadv.data import catalogue, data_root, verify
+from filelock import FileLock, Timeout
+from tqdm import tqdm
+
+from ecgadv.data import catalogue, data_root, download, verify
 from ecgadv.errors import EcgadvError
-
-try:
-    from filelock import FileLock, Timeout
-    from tqdm import tqdm
-
-    from ecgadv.data import download
-except ModuleNotFoundError as error:
-    raise EcgadvError(
-        f"downloading needs the package {error.name}: run `pip install 'ecgadv[data]'`"
-    ) from error
 
 BASE_URL = "https://physionet.org/files/"
 WORKERS = 4  # PhysioNet is slow a file, and is not to be crowded
@@ -40,6 +33,21 @@ class Fetched:
     files: int
     new: int  # of them, fetched by this call
     published: bool  # checked against published SHA-256 sums, not against headers alone
+    records: int  # recordings among the files
+
+    def summary(self):
+        """Lines of text for the user."""
+        source, by = self.source, verify.SUMS if self.published else "their headers"
+        lines = [
+            f"{source.name}: {self.files:,} files in {self.folder} verified against {by}, "
+            f"{self.new:,} of them fetched now"
+        ]
+        if self.records < source.records:
+            lines.append(
+                f"{source.name}: this is a part, {self.records:,} of {source.records:,} records: "
+                "the server lists no more"
+            )
+        return [*lines, f"licence {source.licence}; please cite {source.citation}"]
 
 
 def base_url(given=None):
@@ -88,7 +96,14 @@ def _complete(source, folder):
     checks, published = verify.manifest(source, folder)
     if not published or verify.unsound(folder, checks):
         return None
-    return Fetched(source, folder, len(checks), 0, published)
+    return _fetched(source, folder, checks, 0, published)
+
+
+def _fetched(source, folder, checks, new, published):
+    listed = sum(name.endswith(".hea") for name in checks)
+    # A source without groups is whole by its list of files.
+    records = listed if source.groups else source.records
+    return Fetched(source, folder, len(checks), new, published, records)
 
 
 @contextmanager
@@ -117,7 +132,7 @@ def _fetch(source, folder, url, say):
         headers = {name: check for name, check in checks.items() if name.endswith(".hea")}
         new = _fetch_unsound(source, folder, url, headers, published)
     new += _fetch_unsound(source, folder, url, checks, published)
-    return Fetched(source, folder, len(checks), new, published)
+    return _fetched(source, folder, checks, new, published)
 
 
 def _fetch_sums(source, folder, url, say):

@@ -1,0 +1,148 @@
+"""A dataset in words for `ecgadv data info`: its files, counts, labels, hashes and splits."""
+
+import hashlib
+import re
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv import data
+from ecgadv.data import prepare, verify
+from ecgadv.data.catalogue import SOURCES
+from ecgadv.errors import EcgadvError
+
+SYNTHETIC = "synthetic"
+SPLITS = ("beatwise", "interpatient")
+WIDTH = 100
+
+
+def describe(name, *, root=None):
+    """What is known of a dataset, as lines of text.
+
+    Args:
+        name: "synthetic" or a PhysioNet dataset; one that is not there is described as missing.
+        root: folder of the recordings; `data_root()` if None.
+
+    Raises:
+        EcgadvError: no such dataset, or its prepared cache is damaged.
+    """
+    root = Path(data.data_root() if root is None else root)
+    if name == SYNTHETIC:
+        return [f"{name}: made in memory, not recorded from anybody", *_dataset(name, root)]
+    if name not in SOURCES:
+        raise EcgadvError(f"no dataset '{name}': use one of {', '.join([SYNTHETIC, *SOURCES])}")
+    source = SOURCES[name]
+    lines = [
+        f"{name}: {source.title}",
+        _line("cite", source.citation),
+        _line("licence", f"{source.licence}, from PhysioNet, Circulation 101(23), 2000"),
+        *_raw(source, root / source.path),
+    ]
+    cache = root / "prepared" / f"{name}.npz"
+    if cache.is_file():
+        return [*lines, f"prepared: {cache}", *_dataset(name, root)]
+    if name in prepare.READERS:
+        return [*lines, f"prepared: no {cache}; `ecgadv data prepare {name}` writes it"]
+    return [*lines, "prepared: no reader yet"]
+
+
+def _line(key, text):
+    return f"  {key:<10}{text}"
+
+
+def _wrapped(key, text):
+    """A line of text, broken at the width of the table."""
+    return textwrap.wrap(_line(key, text), WIDTH, subsequent_indent=" " * 12)
+
+
+def _raw(source, folder):
+    """The files below `folder`: how many of those wanted are sound, and their labels."""
+    checks, published = verify.manifest(source, folder)
+    if not checks:
+        return [f"raw: nothing in {folder}; `ecgadv data fetch {source.name}` gets it"]
+    unsound = verify.unsound(folder, checks)
+    sound = sorted(set(checks) - set(unsound))
+    size = sum((folder / name).stat().st_size for name in sound)
+    by = verify.SUMS if published else "sizes and checksums in their headers"
+    lines = [
+        f"raw: {folder}",
+        _line("files", f"{len(sound)} of {len(checks)}, {size / 1e6:.1f} MB, verified by {by}"),
+    ]
+    if unsound:
+        mend = f"`ecgadv data fetch {source.name}` mends it"
+        return [*lines, _line("damaged", f"{_some(unsound)} missing or not as published; {mend}")]
+    lines.append(_line("sha256", f"{_digest(folder, sound)} (of their sums and names)"))
+    return lines + _labels(source, folder, sound)
+
+
+def _some(names):
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return names[0] + more
+
+
+def _digest(folder, names):
+    """One hash for many files: of the lines that sha256sum would print for them."""
+    lines = "".join(f"{verify.sha256(folder / name)}  {name}\n" for name in names)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _labels(source, folder, names):
+    """Records and label counts of the raw files, as far as they can be told without signals."""
+    lines = []
+    for name in names:
+        if re.fullmatch(r"REFERENCE-v\d\.csv", name):
+            rows = (folder / name).read_text().split()
+            found = _counts(row.partition(",")[2] for row in rows)
+            lines.append(_line(name[10:12], f"{found}, sha256 {verify.sha256(folder / name)}"))
+    headers = [name for name in names if name.endswith(".hea")]
+    if headers:
+        there = f"{len(headers):,} of {source.records:,}"
+        lines.append(_line("records", there + ("" if len(headers) == source.records else ": PART")))
+    if source.groups:
+        found = _counts(label for name in headers for label in _diagnoses(folder / name))
+        lines.append(_line("labels", f"{found} (a record may have several)"))
+    return lines
+
+
+def _diagnoses(header):
+    found = re.search(r"^# ?Dx: *(.+)$", header.read_text(), re.MULTILINE)
+    return found[1].strip().split(",") if found else ["none"]
+
+
+def _counts(labels):
+    return ", ".join(f"{label} {n:,}" for label, n in sorted(Counter(labels).items()))
+
+
+def _dataset(name, root):
+    """Counts, classes, labels, hash and splits of a dataset that can be loaded."""
+    dataset = data.load(name, root=root)
+    low, middle, high = np.percentile(dataset.unit_mv, [1, 50, 99])
+    lines = [
+        _line("x", f"{'x'.join(map(str, dataset.x.shape))} float32 at {dataset.fs:g} Hz"),
+        _line("records", f"{len(np.unique(dataset.record))}"),
+        _line(
+            "unit", f"{dataset.unit}: 1 is {middle:.2f} mV (1 to 99 %: {low:.2f} to {high:.2f} mV)"
+        ),
+        _line("labels", dataset.labels),
+        _line("sha256", dataset.fingerprint),
+        *_wrapped("note", dataset.note),
+        _row("samples", [*dataset.classes, "all"]),
+        _row("  all", _numbers(dataset, None)),
+    ]
+    for split_name in SPLITS:
+        split = data.split(dataset, split_name, seed=0)
+        lines += _wrapped(f"{split_name}, seed {split.seed}: ", split.note)
+        for part in ("train", "validation", "test"):
+            lines.append(_row(f"    {part}", _numbers(dataset, getattr(split, part))))
+    return lines
+
+
+def _numbers(dataset, index):
+    counts = list(dataset.counts(index).values())
+    return [f"{n:,}" for n in (*counts, sum(counts))]
+
+
+def _row(title, cells):
+    return f"{title:<16}" + "".join(f"{cell:>9}" for cell in cells)

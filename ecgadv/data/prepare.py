@@ -1,0 +1,57 @@
+"""From raw recordings to the prepared cache, by the dataset's name."""
+
+from pathlib import Path
+
+from ecgadv.data import catalogue, data_root, mitbih, verify
+from ecgadv.errors import EcgadvError
+
+READERS = {"mitdb": mitbih.prepare}
+
+
+def prepare(name, *, root=None):
+    """Write root/prepared/NAME.npz from the raw files below `root`.
+
+    Args:
+        name: one of READERS.
+        root: folder of the recordings; `data_root()` if None.
+
+    Returns:
+        Lines of text on what was written.
+
+    Raises:
+        EcgadvError: no reader for this dataset; raw files are missing or damaged.
+    """
+    source = catalogue.source(name)
+    if name not in READERS:
+        raise EcgadvError(f"'{name}' has no reader yet: only {', '.join(READERS)} can be prepared")
+    root = Path(data_root() if root is None else root)
+    folder, cache = root / source.path, root / "prepared" / f"{name}.npz"
+    _check_raw(source, folder)
+    with _bar(source.records) as bar:
+        found = READERS[name](folder, cache, progress=lambda record: bar.update())
+    classes = ", ".join(f"{label} {n:,}" for label, n in found["classes"].items())
+    return [
+        f"{name}: {found['annotations']:,} annotations, {found['beats']:,} beats, of which "
+        f"{found['kept']:,} kept ({classes})",
+        f"written to {cache} ({cache.stat().st_size / 1e6:.1f} MB)",
+    ]
+
+
+def _check_raw(source, folder):
+    """Raise EcgadvError if the published sums are there and a file does not match them."""
+    mend = f"run `ecgadv data fetch {source.name}`"
+    if not folder.is_dir():
+        raise EcgadvError(f"no recordings in {folder}: {mend}")
+    checks, published = verify.manifest(source, folder)
+    damaged = verify.unsound(folder, checks) if published else []
+    if damaged:
+        raise EcgadvError(
+            f"{len(damaged)} of {len(checks)} files in {folder} are missing or not as published, "
+            f"such as {damaged[0]}: {mend}, which repairs them"
+        )
+
+
+def _bar(records):
+    from tqdm import tqdm
+
+    return tqdm(total=records, desc="prepare", unit="record", disable=None)
