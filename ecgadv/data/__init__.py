@@ -1,24 +1,27 @@
 """Datasets and splits by name.
 
-    data = load("mitdb")
-    parts = split(data, "beatwise", seed=0)
-    x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
+data = load("mitdb")
+parts = split(data, "beatwise", seed=0)
+x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
 """
 
 import os
 from pathlib import Path
 
-from ecgadv.data import mitbih, splits
+from ecgadv.data import mitbih, splits, synthetic
 from ecgadv.data.dataset import Dataset, Split
 from ecgadv.errors import EcgadvError
 
 __all__ = ["Dataset", "Split", "data_root", "load", "split"]
 
 _LOADERS = {
+    "synthetic": lambda root: synthetic.load(),
     "mitdb": lambda root: mitbih.load(root / "prepared" / "mitdb.npz"),
 }
 _SPLITS = {
     "beatwise": splits.beatwise,
+    "interpatient": splits.interpatient,
+    "kaggle": splits.kaggle,
 }
 
 
@@ -31,7 +34,7 @@ def load(name, *, root=None):
     """A Dataset by name.
 
     Args:
-        name: "mitdb".
+        name: "synthetic" (made in memory) or "mitdb" (from ROOT/prepared/mitdb.npz).
         root: folder that holds prepared/; `data_root()` if None.
 
     Raises:
@@ -47,7 +50,7 @@ def split(dataset, name, *, seed=0):
 
     Args:
         dataset: a Dataset.
-        name: "beatwise".
+        name: "beatwise", "interpatient", or "kaggle" for the csv.
         seed: int from 0, draws the split.
 
     Raises:

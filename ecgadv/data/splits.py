@@ -22,6 +22,11 @@ DS2 = (
 )
 # About a fifth of DS1's N, S and V beats, and some of its few F and Q: every class on both sides.
 DS1_VALIDATION = ("101", "118", "205", "223")
+DS_NOTE = (
+    "de Chazal's DS1 (train; records 101, 118, 205 and 223 validate) and DS2 (test), without the "
+    "paced records 102, 104, 107 and 217. Records 201 (DS1) and 202 (DS2) are the same subject: "
+    "the usual lists are kept, so one subject of 43 stands on both sides."
+)
 
 
 def beatwise(dataset, *, seed=0):
@@ -54,6 +59,61 @@ def beatwise(dataset, *, seed=0):
     )
 
 
+def interpatient(dataset, *, seed=0):
+    """A split over patients: nobody's beats stand in two parts.
+
+    `mitdb`: DS1 less DS1_VALIDATION, DS1_VALIDATION, DS2, fixed whatever the seed. `synthetic`:
+    half of the patients for the test, a fifth of the others for validation, drawn by the seed.
+
+    Raises:
+        EcgadvError: the dataset does not say whose beats are whose.
+
+    Source: de Chazal et al., IEEE Trans. Biomed. Eng. 51(7), 2004; the validation records are ours.
+    """
+    if dataset.name == "mitdb":
+        validation = DS1_VALIDATION
+        train, test = [name for name in DS1 if name not in validation], DS2
+        note = DS_NOTE
+    elif dataset.name == "synthetic":
+        patients = _generator(seed).permutation(np.unique(dataset.record))
+        test, rest = np.split(patients, [len(patients) // 2])
+        train, validation = _cut(rest)
+        note = "Synthetic patients, half of them for the test."
+    else:
+        raise EcgadvError(
+            f"dataset '{dataset.name}' does not name its patients: use 'interpatient' on mitdb"
+        )
+    parts = {
+        name: np.flatnonzero(np.isin(dataset.record, records))
+        for name, records in (("train", train), ("validation", validation), ("test", test))
+    }
+    split = Split(name="interpatient", seed=seed, **parts, leaks_patients=False, note=note)
+    if not shared_patients(dataset, split) <= {"201"}:
+        raise EcgadvError("a patient stands in two parts of 'interpatient': mend the record lists")
+    return split
+
+
+def kaggle(dataset, *, seed=0):
+    """The csv's own test file, and the authors' cut of its train file; the seed changes nothing.
+
+    Source: PROTOCOLS 3.1 (mit/pre_process.py): RandomState(0) shuffles the train rows, the first
+    80 % (70,043) train and 17,511 validate.
+    """
+    if dataset.name != "kaggle":
+        raise EcgadvError(f"split 'kaggle' is of the Kaggle csv, not of '{dataset.name}'")
+    edge = len(dataset) - sum(CSV_TEST.values())
+    train, validation = _cut(np.random.RandomState(0).permutation(edge))
+    return Split(
+        name="kaggle",
+        seed=seed,
+        train=train,
+        validation=validation,
+        test=np.arange(edge, len(dataset)),
+        leaks_patients=True,
+        note="The exact split of paper B; the csv mixes beats of one patient between its files.",
+    )
+
+
 def _generator(seed):
     # The stream of RandomState is frozen for good (NEP 19); default_rng's may change with numpy.
     if not 0 <= seed < 2**32:
@@ -67,7 +127,10 @@ def _cut(shuffled):
     return shuffled[:edge], shuffled[edge:]
 
 
-def patients_disjoint(dataset, split):
-    """True if no record has samples in two parts of the split."""
-    parts = [set(dataset.record[part]) for part in (split.train, split.validation, split.test)]
-    return sum(map(len, parts)) == len(set.union(*parts))
+def shared_patients(dataset, split):
+    """The patients whose beats stand in more than one part of the split: a set of record names."""
+    patient = dataset.record
+    if dataset.name == "mitdb":
+        patient = np.where(patient == "202", "201", patient)  # two records of one subject
+    parts = [set(np.unique(patient[part])) for part in (split.train, split.validation, split.test)]
+    return (parts[0] & parts[1]) | (parts[0] & parts[2]) | (parts[1] & parts[2])
