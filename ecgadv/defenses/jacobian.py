@@ -1,0 +1,45 @@
+"""Jacobian regularization as paper B and paper A compare it (PROTOCOLS 3.4 and 2.4)."""
+
+import torch
+from torch import Tensor, nn
+
+from ecgadv.defenses.cross_entropy import mean_cross_entropy
+from ecgadv.errors import EcgadvError
+from ecgadv.models import forward
+
+
+def penalty(logits: Tensor, x: Tensor, *, norm: str, divisor: int) -> Tensor:
+    """Return (1 / (B * divisor)) sum_n sum_c ||d z_c(x_n) / d x_n||, summed over seeds.
+
+    Args:
+        logits: (..., B, K), computed from x, which requires grad.
+        x: (..., B, C, L).
+        norm: "l1" for the L1 norm, "l2" for the squared L2 norm.
+        divisor: what the authors divide by beside the batch size: their X.size(1), which is 187
+            on beats stored as (B, 187) and 1 on recordings stored as (B, 1, L) (row B7).
+    """
+    if norm not in ("l1", "l2"):
+        raise EcgadvError(f"unknown norm {norm!r} of the Jacobian; choose l1 or l2")
+    classes = logits.shape[-1]
+    # One vectorised pass over the K rows of the Jacobian instead of K backward passes.
+    rows = torch.eye(classes, dtype=logits.dtype, device=logits.device)
+    rows = rows.view(classes, *[1] * (logits.dim() - 1), classes).expand(classes, *logits.shape)
+    (jacobian,) = torch.autograd.grad(logits, x, rows, create_graph=True, is_grads_batched=True)
+    total = jacobian.abs().sum() if norm == "l1" else jacobian.square().sum()
+    return total / (x.shape[-3] * divisor)
+
+
+def loss(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    mask: Tensor | None = None,
+    *,
+    beta: float,
+    norm: str = "l1",
+    divisor: int = 187,
+) -> Tensor:
+    """Return cross-entropy + beta * penalty; paper B's beta is 0.9 (MLP) and 0.7 (CNN)."""
+    x = x.detach().requires_grad_()
+    logits = forward(model, x, mask)
+    return mean_cross_entropy(logits, y) + beta * penalty(logits, x, norm=norm, divisor=divisor)

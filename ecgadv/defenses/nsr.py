@@ -1,0 +1,75 @@
+"""Noise-to-signal ratio regularization, paper B's method (PROTOCOLS 3.3).
+
+The loss is L1 + L2 + beta * L3: a squared error towards the one-hot label, a multi-class margin
+loss on the samples classified right, and the log of one plus their noise-to-signal ratio.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ecgadv.models import forward
+
+
+def squared_error(logits: Tensor, y: Tensor) -> Tensor:
+    """Return L1 = mean_n sum_c (z_c - 1[c = y_n])^2, summed over leading seeds."""
+    target = F.one_hot(y, logits.shape[-1]).to(logits.dtype)
+    return (logits - target).square().sum() / y.shape[-1]
+
+
+def margin(logits: Tensor, y: Tensor) -> Tensor:
+    """Return L2 = mean of 1 - z_y + z_i over the set P, summed over leading seeds.
+
+    P holds the pairs (n, i) of a sample classified right and a wrong class i whose term lies
+    strictly between 0 and 2; the upper bound never binds (row B6), so only 0 is tested. An empty
+    P gives 0 (row B9).
+    """
+    own = logits.gather(-1, y.unsqueeze(-1))  # (..., B, 1)
+    correct = logits.argmax(-1, keepdim=True) == y.unsqueeze(-1)
+    others = F.one_hot(y, logits.shape[-1]) == 0
+    term = 1 - own + logits
+    pairs = correct & others & (term > 0)
+    per_seed = (term * pairs).sum((-2, -1)) / pairs.sum((-2, -1)).clamp_min(1)
+    return per_seed.sum()
+
+
+def noise_to_signal(
+    logits: Tensor, x: Tensor, y: Tensor, *, max_noise: float, stabiliser: float, gate: bool
+) -> Tensor:
+    """Return R_n = M * ||grad_x z_y||_1 / (|z_y| + eps0) for every sample, shape (..., B).
+
+    Args:
+        logits: (..., B, K), computed from x, which requires grad.
+        max_noise: M, 1 in the paper; the attack's eps does not enter the loss.
+        stabiliser: eps0, 0.01 in the paper.
+        gate: pass the signal through a ReLU first, as the authors' CPSC2018 code does and their
+            MIT-BIH code means to (row B5); there R_n is 0 where z_y is negative.
+    """
+    signal = logits.gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    signal = signal.relu() if gate else signal
+    (gradient,) = torch.autograd.grad(signal.sum(), x, create_graph=True)
+    return max_noise * gradient.abs().sum((-2, -1)) / (signal.abs() + stabiliser)
+
+
+def loss(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    mask: Tensor | None = None,
+    *,
+    beta: float,
+    max_noise: float = 1.0,
+    stabiliser: float = 0.01,
+    gate: bool = False,
+) -> Tensor:
+    """Return L1 + L2 + beta * L3 with L3 = mean of log(1 + R_n) over samples classified right.
+
+    An empty set of such samples gives L3 = 0 instead of the authors' NaN (row B9). Gradients flow
+    through the numerator and the denominator of R_n.
+    """
+    x = x.detach().requires_grad_()
+    logits = forward(model, x, mask)
+    ratio = noise_to_signal(logits, x, y, max_noise=max_noise, stabiliser=stabiliser, gate=gate)
+    correct = logits.argmax(-1) == y
+    per_seed = (ratio.log1p() * correct).sum(-1) / correct.sum(-1).clamp_min(1)
+    return squared_error(logits, y) + margin(logits, y) + beta * per_seed.sum()

@@ -1,0 +1,100 @@
+"""What a run is: frozen dataclasses whose canonical JSON names the run's folder."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+from ecgadv.training import Schedule
+
+# Raised when the meaning of a config changes; old records then stay under their old keys.
+TRAINING_VERSION = 1
+EVALUATION_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Defense:
+    """A training loss by name, with its options."""
+
+    name: str  # cross-entropy, adversarial, jacobian or nsr
+    variant: str = "faithful"  # the authors' protocol, or "corrected"
+    options: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An attack of the evaluation, run at each eps."""
+
+    name: str  # how records and figures call it
+    method: str  # uniform-noise, fgsm, pgd, adamax-pgd or sap
+    eps: tuple[float, ...]  # in the unit of the data
+    options: dict = field(default_factory=dict)
+    bounded: bool = True  # clip to the range of the data
+    masked: bool = False  # leave the zero padding alone (row B14)
+    per_class: int | None = None  # attack at most so many test examples of each class
+    nested: bool = False  # count what broke at a smaller eps as broken at a larger one
+
+
+@dataclass(frozen=True)
+class Config:
+    """One network, one defense, and the attacks it is put through."""
+
+    experiment: str
+    profile: str
+    label: str  # unique in experiment and profile, like mlp/nsr-0.4/faithful
+    dataset: str
+    split: str
+    model: str
+    defense: Defense
+    schedule: Schedule
+    attacks: tuple[Attack, ...]
+    model_options: dict = field(default_factory=dict)
+    together: int = 1  # at most so many seeds train side by side in one stacked network
+    differs: tuple[str, ...] = ()  # how it differs from the paper's protocol, one line each
+
+    def training_part(self) -> dict:
+        """Return what the trained weights depend on; runs that share it share the weights."""
+        names = ("dataset", "split", "model", "model_options", "defense", "schedule")
+        return {name: as_dict(getattr(self, name)) for name in names}
+
+
+def as_dict(value):
+    """Return plain JSON types for a config or a part of one."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.asdict(value)
+    return json.loads(json.dumps(value))
+
+
+def key(parts: dict) -> str:
+    """Return the first 16 hex digits of the sha256 of the canonical JSON of `parts`."""
+    text = json.dumps(as_dict(parts), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def training_key(config: Config, seed: int, fingerprint: str) -> str:
+    """Return the name of the weights that `config` and `seed` give on this data."""
+    return key(
+        {
+            "training": config.training_part(),
+            "seed": seed,
+            "data": fingerprint,
+            "version": TRAINING_VERSION,
+        }
+    )
+
+
+# Fields that say how a run is called or scheduled, not what it computes.
+_LABELS = ("differs", "together")
+
+
+def run_key(config: Config, seed: int, fingerprint: str) -> str:
+    """Return the name of the record of `config` and `seed` on this data."""
+    parts = {name: value for name, value in as_dict(config).items() if name not in _LABELS}
+    return key(
+        {
+            "config": parts,
+            "seed": seed,
+            "data": fingerprint,
+            "versions": [TRAINING_VERSION, EVALUATION_VERSION],
+        }
+    )

@@ -1,0 +1,140 @@
+"""Records on disk: one folder a run, written aside and moved into place when it is whole."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run."""
+
+    path: Path
+
+    @property
+    def key(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def run(self) -> dict:
+        """Config, seed, command, commit, versions, device, data and seconds."""
+        return _read_json(self.path / "run.json")
+
+    @cached_property
+    def metrics(self) -> dict:
+        return _read_json(self.path / "metrics.json")
+
+    @property
+    def config(self) -> dict:
+        return self.run["config"]
+
+    @property
+    def seed(self) -> int:
+        return self.run["seed"]
+
+    @property
+    def weights(self) -> Path:
+        """The safetensors file of the evaluated network; it may be absent in a release."""
+        return self.path / "weights.safetensors"
+
+    def examples(self) -> dict[str, np.ndarray]:
+        """Return id, label, logits and one uint8 array "held/ATTACK/EPS" for each attack."""
+        with np.load(self.path / "examples.npz") as arrays:
+            return dict(arrays)
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise EcgadvError(f"record {path.parent.name} is damaged ({error}); delete it") from error
+
+
+class Store:
+    """A folder of records (one subfolder a key), trained weights and locks.
+
+    Args:
+        root: `runs` for local ones, `book/records` for the released ones.
+    """
+
+    def __init__(self, root: Path | str):
+        self.root = Path(root)
+
+    def get(self, key: str) -> Record | None:
+        """Return the record of that key, or None if the run is not finished."""
+        path = self.root / key
+        return Record(path) if (path / "run.json").exists() else None
+
+    def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
+        """Return the finished records, ordered by config label and seed."""
+        found = [Record(path.parent) for path in sorted(self.root.glob("*/run.json"))]
+        found = [
+            record
+            for record in found
+            if experiment in (None, record.config["experiment"])
+            and profile in (None, record.config["profile"])
+        ]
+        return sorted(found, key=lambda record: (record.config["label"], record.seed))
+
+    def weights_folder(self, key: str) -> Path:
+        """Where trained weights wait for their evaluation."""
+        return self.root / "models" / key
+
+    def checkpoint(self, name: str) -> Path:
+        path = self.root / "checkpoints" / f"{name}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextlib.contextmanager
+    def publish(self, folder: Path) -> Iterator[Path]:
+        """Give a temporary folder to write into, and move it to `folder` if all went well.
+
+        A reader sees the whole folder or none; a killed writer leaves only a folder that the
+        next one for the same key removes.
+        """
+        part = folder.with_name(f".{folder.name}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        try:
+            yield part
+            for path in part.iterdir():
+                _flush(path)
+            os.replace(part, folder)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise EcgadvError(f"no space left under {self.root}; free some and run again") from error
+            raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[bool]:
+        """Try to take the lock of that name; give False at once if another process holds it.
+
+        The lock goes with its process, so a killed one leaves none behind.
+        """
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / name).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

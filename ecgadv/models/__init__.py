@@ -1,0 +1,23 @@
+"""Networks: each maps a batch (..., B, C, L) to logits (..., B, K)."""
+
+from torch import Tensor, nn
+
+from ecgadv.errors import EcgadvError
+from ecgadv.models.beat_cnn import BeatCNN
+from ecgadv.models.beat_mlp import BeatMLP
+
+MODELS = {"beat-mlp": BeatMLP, "beat-cnn": BeatCNN}
+
+
+def build(name: str, **options) -> nn.Module:
+    """Return a freshly initialised network by name; `options` go to its constructor."""
+    if name not in MODELS:
+        raise EcgadvError(f"unknown model {name!r}; choose one of {', '.join(sorted(MODELS))}")
+    return MODELS[name](**options)
+
+
+def forward(model: nn.Module, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the logits of `x`; the mask is passed on only to a network that uses one."""
+    if getattr(model, "uses_mask", False):
+        return model(x, mask=mask)
+    return model(x)

@@ -1,0 +1,39 @@
+"""The multilayer perceptron of paper B on single beats (PROTOCOLS 3.2; 61,381 parameters)."""
+
+from torch import Tensor, nn
+
+from ecgadv.models.kernels import init_unit_norm
+from ecgadv.models.stacking import linear
+
+
+class BeatMLP(nn.Module):
+    """187 -> 128 -> 128 -> 128 -> 32 -> 5, ReLU after the first three layers only.
+
+    There is no ReLU between the layer of 32 and the output in the authors' code, so the last two
+    layers are one linear map of rank at most 5; we keep that.
+
+    Args:
+        length: samples in a beat, L.
+        classes: number of classes, K.
+        width: units in each of the three hidden layers.
+    """
+
+    def __init__(self, *, length: int = 187, classes: int = 5, width: int = 128):
+        super().__init__()
+        sizes = [length, width, width, width, 32, classes]
+        self.layers = nn.ModuleList(
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+        )
+        for layer in self.layers:
+            init_unit_norm(layer)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map beats (..., B, 1, L) to logits (..., B, K)."""
+        h = x.flatten(-2)  # (..., B, L)
+        for layer in self.layers[:3]:
+            h = linear(layer, h).relu()
+        return linear(self.layers[4], linear(self.layers[3], h))
+
+    def normalized_layers(self) -> list[nn.Linear]:
+        """Layers whose kernels paper B keeps at unit norm: all but the output (row B8)."""
+        return list(self.layers[:-1])
