@@ -8,13 +8,16 @@ x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
 import os
 from pathlib import Path
 
-from ecgadv.data import mitbih, splits, synthetic
+from ecgadv.data import kaggle, mitbih, splits, synthetic
 from ecgadv.data.dataset import Dataset, Split
 from ecgadv.errors import EcgadvError
 
 __all__ = ["Dataset", "Split", "data_root", "load", "split"]
 
 _LOADERS = {
+    "kaggle": lambda root: kaggle.load(
+        root / "kaggle" / kaggle.TRAIN[0], root / "kaggle" / kaggle.TEST[0]
+    ),
     "synthetic": lambda root: synthetic.load(),
     "mitdb": lambda root: mitbih.load(root / "prepared" / "mitdb.npz"),
 }
@@ -34,8 +37,9 @@ def load(name, *, root=None):
     """A Dataset by name.
 
     Args:
-        name: "synthetic" (made in memory) or "mitdb" (from ROOT/prepared/mitdb.npz).
-        root: folder that holds prepared/; `data_root()` if None.
+        name: "synthetic" (made in memory), "mitdb" (ROOT/prepared/mitdb.npz) or "kaggle"
+            (ROOT/kaggle/mitbih_train.csv and mitbih_test.csv, which only a user can put there).
+        root: folder of the recordings; `data_root()` if None.
 
     Raises:
         EcgadvError: the name is unknown, or its files are missing or damaged.

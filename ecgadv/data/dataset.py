@@ -30,7 +30,7 @@ class Dataset:
     length: np.ndarray  # (N,) int64, samples of x that come from the recording
     record: np.ndarray  # (N,) str, the record (the patient, where a record is one)
     onset: np.ndarray  # (N,) int64, the R peak in the record, at the record's own rate
-    unit_mv: np.ndarray  # (N,) float32, millivolts of one unit of x
+    unit_mv: np.ndarray  # (N,) float32, millivolts of one unit of x; NaN if not known
     classes: tuple[str, ...]
     fs: float  # Hz, of x
     unit: str  # what one unit of x is
@@ -106,8 +106,10 @@ def _check(data):
         shape = getattr(data, name).shape
         if shape != (n,):
             raise EcgadvError(f"{data.name}: {name} has shape {shape}, expected ({n},) as x has")
-    if not (np.isfinite(data.x).all() and np.isfinite(data.unit_mv).all()):
-        raise EcgadvError(f"{data.name}: x or unit_mv holds NaN or infinity: prepare it again")
+    if not np.isfinite(data.x).all():
+        raise EcgadvError(f"{data.name}: x holds NaN or infinity: prepare the dataset again")
+    if (data.unit_mv <= 0).any() or np.isinf(data.unit_mv).any():
+        raise EcgadvError(f"{data.name}: unit_mv must be positive, or NaN where it is not known")
     if data.y.min() < 0 or data.y.max() >= len(data.classes):
         raise EcgadvError(
             f"{data.name}: labels span {data.y.min()}..{data.y.max()}, "
