@@ -116,7 +116,12 @@ def render(source: Path, work: Path) -> Path:
     if done.returncode:
         lines = (done.stdout + done.stderr).strip().splitlines()
         raise BuildError("the pages do not render:\n" + "\n".join(lines[-60:]))
-    return work / "_build/html"
+    html = work / "_build/html"
+    for page in html.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        # A list whose items have docutils' deprecated role is no list to a screen reader.
+        page.write_text(text.replace('role="doc-biblioentry"', 'role="listitem"'), encoding="utf-8")
+    return html
 
 
 def publish(html: Path, target: Path) -> None:

@@ -44,13 +44,23 @@ def stage(
     for notebook in sorted(executed.glob("*.ipynb")):
         (target / "sources").mkdir(exist_ok=True)
         shutil.copyfile(notebooks / notebook.name, target / "sources" / notebook.name)
-        text = json.loads(notebook.read_text(encoding="utf-8"))
+        text = without_injected(json.loads(notebook.read_text(encoding="utf-8")))
         embed_figures(text, executed / "figures", origin=origin, title=title)
         (target / "notebooks").mkdir(exist_ok=True)
         (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
     (target / "generated").mkdir()
     ledger = claims.ledger(book / "claims.yml", executed / "verdicts")
     (target / "generated" / "claims.md").write_text(ledger, encoding="utf-8")
+
+
+def without_injected(notebook: dict) -> dict:
+    """Return the notebook without the cell by which the build tells it where to write."""
+    cells = [
+        cell
+        for cell in notebook["cells"]
+        if "injected-parameters" not in cell["metadata"].get("tags", [])
+    ]
+    return {**notebook, "cells": cells}
 
 
 def embed_figures(notebook: dict, folder: Path, *, origin: dict[str, str], title: str) -> None:

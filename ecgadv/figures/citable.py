@@ -1,4 +1,4 @@
-"""One style for every figure, and the five files that make a figure citable.
+"""The five files that make a figure citable, and its entry in the book.
 
 A figure `fig-x` is published as `fig-x.svg`, `.png` and `.pdf` (the drawing), `fig-x.csv` (what is
 plotted) and `fig-x.json` (caption, alternative text, and the provenance of the numbers). The same
@@ -25,38 +25,6 @@ if TYPE_CHECKING:
 
 FORMATS = ("svg", "png", "pdf", "csv", "json")
 MIME = "application/vnd.ecgadv.figure+json"
-
-# Okabe & Ito's colours without the yellow, which is too faint on white; told apart by dash and
-# marker as well, so that a series survives greyscale print.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-DASHES = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (8, 3)), "-")
-
-# At 5.4 inches an 11 pt label is still 8 pt high on a phone 390 pixels wide.
-WIDTH = 5.4
-STYLE: dict[str, Any] = {
-    "axes.edgecolor": "#404040",
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 11,
-    "figure.constrained_layout.use": True,
-    "figure.dpi": 100,
-    "figure.facecolor": "white",
-    "figure.figsize": (WIDTH, 3.6),
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "grid.alpha": 0.6,
-    "grid.color": "#D0D0D0",
-    "grid.linewidth": 0.6,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "lines.markersize": 5,
-    "pdf.fonttype": 42,
-    "savefig.dpi": 200,
-    "svg.fonttype": "path",
-}
 
 PROVENANCE = (
     "command",
@@ -86,22 +54,6 @@ class Saved:
         described = json.loads((self.folder / f"{self.id}.json").read_text(encoding="utf-8"))
         bundle = {"image/png": png, "text/plain": described["alt"], MIME: {"id": self.id}}
         return bundle, {"image/png": {"width": 560}}
-
-
-def style() -> None:
-    """Draw everything that follows in the style of the book."""
-    import matplotlib
-
-    matplotlib.rcParams.update(STYLE)
-
-
-def look(index: int) -> dict[str, Any]:
-    """Return colour, marker and dash of series number `index`, as keywords of `Axes.plot`."""
-    return {
-        "color": COLORS[index % len(COLORS)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": DASHES[index % len(DASHES)],
-    }
 
 
 def save(

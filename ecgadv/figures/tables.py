@@ -1,0 +1,45 @@
+"""Tables for the pages: columns in, MyST markdown out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ecgadv.errors import EcgadvError
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of equal length; a notebook cell that returns one shows it as a table.
+
+    Args:
+        columns: heading to cells; a float is printed with `digits` decimals, None as an empty
+            cell, anything else as it is (MyST markdown).
+        digits: decimals of floats.
+    """
+
+    columns: Mapping[str, Sequence[Any]]
+    digits: int = 3
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(cells) for name, cells in self.columns.items()}
+        if len(set(lengths.values())) != 1:
+            raise EcgadvError(f"table with columns of lengths {lengths}: give them one length")
+
+    def _repr_markdown_(self) -> str:
+        """Return the table in markdown; numbers stand to the right."""
+        right = [self._numeric(cells) for cells in self.columns.values()]
+        rows = zip(*self.columns.values(), strict=True)
+        lines = [list(self.columns), ["--:" if numeric else "---" for numeric in right]]
+        lines += [[self._text(cell) for cell in row] for row in rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+    def _text(self, cell: Any) -> str:
+        if cell is None:
+            return ""
+        return f"{cell:.{self.digits}f}" if isinstance(cell, float) else str(cell)
+
+    @staticmethod
+    def _numeric(cells: Sequence[Any]) -> bool:
+        return all(isinstance(cell, int | float) for cell in cells if cell is not None)
