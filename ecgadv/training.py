@@ -4,7 +4,6 @@ Several seeds of one network may be trained side by side as a stacked network (s
 `ecgadv.models.stacking`); each draws its own batches from its own seed.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -175,4 +174,4 @@ def _save(checkpoint: Path | None, model, optimizer, history) -> None:
     part = checkpoint.with_suffix(".part")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
     torch.save(state, part)
-    os.replace(part, checkpoint)
+    part.replace(checkpoint)

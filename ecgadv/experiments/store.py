@@ -110,10 +110,11 @@ class Store:
             yield part
             for path in part.iterdir():
                 _flush(path)
-            os.replace(part, folder)
+            part.replace(folder)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise EcgadvError(f"no space left under {self.root}; free some and run again") from error
+                text = f"no space left under {self.root}; free some and run the command again"
+                raise EcgadvError(text) from error
             raise
         finally:
             shutil.rmtree(part, ignore_errors=True)

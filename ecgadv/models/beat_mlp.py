@@ -1,5 +1,7 @@
 """The multilayer perceptron of paper B on single beats (PROTOCOLS 3.2; 61,381 parameters)."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from ecgadv.models.kernels import init_unit_norm
@@ -22,7 +24,7 @@ class BeatMLP(nn.Module):
         super().__init__()
         sizes = [length, width, width, width, 32, classes]
         self.layers = nn.ModuleList(
-            nn.Linear(fan_in, fan_out) for fan_in, fan_out in zip(sizes, sizes[1:], strict=False)
+            nn.Linear(fan_in, fan_out) for fan_in, fan_out in pairwise(sizes)
         )
         for layer in self.layers:
             init_unit_norm(layer)

@@ -17,8 +17,11 @@ def linear(layer: nn.Linear, h: Tensor) -> Tensor:
     """Apply a Linear layer, stacked (h is (S, B, in)) or plain (h is (B, in))."""
     if layer.weight.dim() == 2:
         return F.linear(h, layer.weight, layer.bias)
-    # Transposed, because the gradient to the weight then comes out in the weight's own layout.
-    return torch.baddbmm(layer.bias.unsqueeze(-1), layer.weight, h.mT).mT
+    if layer.weight.requires_grad:
+        # Transposed, so that the gradient to the weight comes out in the weight's own layout.
+        return torch.baddbmm(layer.bias.unsqueeze(-1), layer.weight, h.mT).mT
+    # An attack wants the gradient to the input alone, for which this order is a fifth faster.
+    return torch.baddbmm(layer.bias.unsqueeze(-2), h, layer.weight.mT)
 
 
 def stack(models: Sequence[nn.Module]) -> nn.Module:
