@@ -150,8 +150,8 @@ class Threat:
         raise EcgadvError(
             f"sample {sample} is {rule} by {float(excess[rule].max()):.3g} {self.unit} (eps "
             f"{_shown(self.eps)}, {self.norm}, bounds {_shown(self.low)} to {_shown(self.high)}; "
-            f"{int(outside.sum())} of {outside.numel()} samples break the threat); project the examples "
-            "before they are scored"
+            f"{int(outside.sum())} of {outside.numel()} samples break the threat); project the "
+            "examples before they are scored"
         )
 
     def _excess(self, x_adv: Tensor, x: Tensor, mask: Tensor | None, tol: float) -> dict:

@@ -65,3 +65,15 @@ def check_values(x: Tensor, threat: Threat) -> None:
             f"x spans {float(x.min()):.4g} to {float(x.max()):.4g}, outside the bounds "
             f"{threat.low} to {threat.high}; widen the bounds or clip the signal first"
         )
+
+
+def check_gradient(gradient: Tensor) -> None:
+    """Raise EcgadvError if the gradient (or its sum, which shows a NaN too) is NaN.
+
+    The sign of NaN is 0, so without this check a broken gradient would look like robustness.
+    """
+    if bool(torch.isnan(gradient).any()):
+        raise EcgadvError(
+            "the network's input gradient became NaN during the attack; check its weights and "
+            "operations (a square root or a logarithm at 0 is the usual cause)"
+        )

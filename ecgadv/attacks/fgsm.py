@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_options, check_shapes, check_values
+from ecgadv.attacks.checks import check_gradient, check_options, check_shapes, check_values
 from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.gradient import input_gradient, unit_gradient
 from ecgadv.threat import Threat
@@ -29,7 +29,7 @@ def fgsm(
         generator: unused, as nothing is random; here so that all attacks are called alike.
         loss: "ce" (cross-entropy) or "margin" (max_{i != y} z_i - z_y).
 
-    Raises EcgadvError for an unknown loss, bad shapes or values.
+    Raises EcgadvError for an unknown loss, bad shapes or values, and for a NaN gradient.
     """
     check_options(loss=loss)
     check_shapes(x, y, mask)
@@ -37,6 +37,7 @@ def fgsm(
     x = x.detach()
     with frozen(model):
         _, gradient = input_gradient(model, x.clone().requires_grad_(), y, mask, loss)
+    check_gradient(gradient)
     if mask is not None:
         gradient = torch.where(mask, gradient, 0.0)
     direction = gradient.sign() if threat.norm == "linf" else unit_gradient(gradient)
