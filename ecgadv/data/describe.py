@@ -36,8 +36,8 @@ def describe(name, *, root=None):
     source = SOURCES[name]
     lines = [
         f"{name}: {source.title}",
-        _line("cite", source.citation),
-        _line("licence", f"{source.licence}, from PhysioNet, Circulation 101(23), 2000"),
+        _line("cite", f"{source.citation}; Goldberger et al., Circulation 101(23), 2000"),
+        _line("licence", source.licence),
         *_raw(source, root / source.path),
     ]
     cache = root / "prepared" / f"{name}.npz"
