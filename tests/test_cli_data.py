@@ -135,7 +135,7 @@ def test_full_disk_is_one_line(mirror, tmp_path, capsys):
     line = error_line(
         capsys, "data", "fetch", "mitdb", "--dest", tmp_path, "--base-url", mirror.url
     )
-    assert line.startswith("No space left on device")
+    assert line.startswith("no space left for ")
 
 
 def test_folder_that_is_a_file_is_one_line(mirror, tmp_path, capsys):

@@ -4,6 +4,7 @@ Goldberger et al., Circulation 101(23), 2000. Nothing stands under its final nam
 passed its check, so a call that failed or was interrupted is repaired by calling again.
 """
 
+import errno
 import os
 import re
 import threading
@@ -76,8 +77,9 @@ def fetch(name, *, root=None, base=None, say=print):
         say: called with each line meant for the user.
 
     Raises:
-        EcgadvError: no such database; the server is away, lacks a file or sends a wrong one.
-        OSError: the disk is full, the folder not writable.
+        EcgadvError: no such database; the server is away, lacks a file or sends a wrong one; the
+            disk is full.
+        OSError: the folder is not writable.
     """
     source = catalogue.source(name)
     url = base_url(base) + source.path + "/"
@@ -85,10 +87,18 @@ def fetch(name, *, root=None, base=None, say=print):
     done = _complete(source, folder)
     if done:
         return done
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, say):
-        # Whoever held the lock may have fetched everything.
-        return _complete(source, folder) or _fetch(source, folder, url, say)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder, say):
+            # Whoever held the lock may have fetched everything.
+            return _complete(source, folder) or _fetch(source, folder, url, say)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise EcgadvError(
+            f"no space left for {folder}: free some, then run the same command again: "
+            "it goes on from what is there"
+        ) from error
 
 
 def _complete(source, folder):
