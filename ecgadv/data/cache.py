@@ -60,8 +60,9 @@ def read(path, *, mend):
     if not path.is_file():
         raise EcgadvError(f"no prepared data at {path}: {mend}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        # Opened here, because np.load leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
         header = json.loads(str(arrays.pop("header")))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise EcgadvError(f"{path} is damaged ({error}): {mend}") from error

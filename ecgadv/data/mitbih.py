@@ -120,6 +120,10 @@ def _verify(record, annotation, name, mend):
             f"record {name} has {len(record.d_signal)} samples, its header says "
             f"{record.sig_len}: {mend}"
         )
+    if None in record.checksum:
+        raise EcgadvError(
+            f"record {name}: its header gives no checksum, so it is cut short: {mend}"
+        )
     # rdrecord only parses the checksum; a header may write it signed or not.
     for found, stated in zip(record.calc_checksum(), record.checksum, strict=True):
         if (found - stated) % 2**16:

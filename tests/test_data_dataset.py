@@ -1,0 +1,123 @@
+"""The contract of a dataset and of a split."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from ecgadv import data
+from ecgadv.data.dataset import Dataset, Split
+from ecgadv.errors import EcgadvError
+
+
+def small(**changes):
+    fields = {
+        "name": "small",
+        "x": np.arange(24, dtype=np.float32).reshape(4, 2, 3) / 24,
+        "y": np.array([0, 1, 1, 0]),
+        "length": np.array([3, 2, 1, 3]),
+        "record": np.array(["a", "a", "b", "é"]),
+        "onset": np.array([0, 5, 9, 2]),
+        "unit_mv": np.array([1.0, 2.0, 0.5, 1.5]),
+        "classes": ("N", "V"),
+        "fs": 125.0,
+        "unit": "normalised",
+        "labels": "v1",
+        "note": "made up",
+    }
+    return Dataset(**{**fields, **changes})
+
+
+def test_types_mask_and_counts():
+    dataset = small()
+    assert (dataset.x.dtype, dataset.y.dtype, dataset.unit_mv.dtype) == (
+        np.float32,
+        np.int64,
+        np.float32,
+    )
+    assert len(dataset) == 4
+    assert dataset.mask().tolist() == [
+        [[True, True, True]],
+        [[True, True, False]],
+        [[True, False, False]],
+        [[True, True, True]],
+    ]
+    assert dataset.mask(np.array([2])).shape == (1, 1, 3)
+    assert dataset.counts() == {"N": 2, "V": 2}
+    assert dataset.counts(np.array([1, 2])) == {"N": 0, "V": 2}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("x", np.zeros((4, 3)), r"x has shape \(4, 3\), expected non-empty \(N, C, L\)"),
+        ("x", np.zeros((0, 1, 3)), "non-empty"),
+        ("x", np.full((4, 2, 3), np.nan), "x holds NaN"),
+        ("y", np.array([0, 1]), r"y has shape \(2,\), expected \(4,\)"),
+        ("y", np.array([0, 1, 2, 0]), r"labels span 0\.\.2, expected 0\.\.1"),
+        ("y", np.array([0, 1, -1, 0]), r"labels span -1\.\.1"),
+        ("length", np.array([3, 4, 1, 3]), r"lengths span 1\.\.4, expected 1\.\.3"),
+        ("length", np.array([3, 0, 1, 3]), r"lengths span 0\.\.3"),
+        ("record", np.array(["a"]), "record has shape"),
+        ("unit_mv", np.array([1, 1, 0, 1]), "unit_mv must be positive"),
+    ],
+)
+def test_bad_fields_are_one_line_errors(field, value, message):
+    with pytest.raises(EcgadvError, match=message) as caught:
+        small(**{field: value})
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_millivolts_are_allowed():
+    assert np.isnan(small(unit_mv=np.full(4, np.nan)).unit_mv).all()
+
+
+def test_fingerprint_follows_everything_but_the_note():
+    original = small()
+    assert original.fingerprint == small().fingerprint
+    assert original.fingerprint == small(note="other words").fingerprint
+    assert original.fingerprint == small(x=original.x.astype(">f4")).fingerprint
+    changed = {
+        "name": "other",
+        "x": original.x + np.float32(1e-6),
+        "y": np.array([0, 1, 1, 1]),
+        "length": np.array([3, 2, 2, 3]),
+        "record": np.array(["a", "a", "b", "e"]),
+        "onset": np.array([0, 5, 9, 3]),
+        "unit_mv": np.array([1.0, 2.0, 0.5, 1.6]),
+        "classes": ("N", "S"),
+        "fs": 126.0,
+        "unit": "mV",
+        "labels": "v2",
+    }
+    hashes = {small(**{name: value}).fingerprint for name, value in changed.items()}
+    assert len(hashes | {original.fingerprint}) == len(changed) + 1
+
+
+def test_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        small().name = "other"
+
+
+def test_split_parts_are_disjoint_and_filled():
+    parts = {"name": "s", "seed": 0, "leaks_patients": False, "note": ""}
+    split = Split(train=[0, 1], validation=[2], test=[3], **parts)
+    assert split.train.dtype == np.int64
+    with pytest.raises(EcgadvError, match="a sample in two parts"):
+        Split(train=[0, 1], validation=[2], test=[1], **parts)
+    with pytest.raises(EcgadvError, match="no validation samples"):
+        Split(train=[0, 1], validation=[], test=[3], **parts)
+
+
+def test_unknown_names():
+    with pytest.raises(EcgadvError, match="no dataset 'ptbxl': use one of kaggle, mitdb, synth"):
+        data.load("ptbxl")
+    with pytest.raises(EcgadvError, match="no split 'random': use one of beatwise, interpatient"):
+        data.split(small(), "random")
+
+
+def test_data_root(monkeypatch, tmp_path):
+    monkeypatch.setenv("ECGADV_DATA", str(tmp_path))
+    assert data.data_root() == tmp_path
+    monkeypatch.delenv("ECGADV_DATA")
+    assert str(data.data_root()) == "recordings"

@@ -1,0 +1,203 @@
+"""Reading WFDB records: small ones written here, and every way in which they can be broken."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from ecgadv import data
+from ecgadv.data import beats, cache, mitbih
+from ecgadv.errors import EcgadvError
+
+SAMPLES = 12_000
+R_PEAKS = np.array([400, 700, 1010, 1300, 1620, 4000, 4290, 4600, 11_000])
+SYMBOLS = np.array(["N", "L", "A", "V", "/", "F", "e", "E", "N"])
+
+
+@pytest.fixture(autouse=True)
+def _old_wfdb():
+    """wfdb 4.3.1 on pandas 3 warns while it is imported and while it writes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def signal():
+    """Two leads (SAMPLES, 2) of A/D counts: a slow wave and a spike on every R peak."""
+    seconds = np.arange(SAMPLES) / 360
+    lead = 1024 + 60 * np.sin(2 * np.pi * 0.8 * seconds)
+    for peak in R_PEAKS:
+        lead += 300 * np.exp(-0.5 * ((np.arange(SAMPLES) - peak) / 6) ** 2)
+    return np.rint(np.stack([lead, lead[::-1]], axis=1)).astype(np.int64)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path, signal())
+    return tmp_path
+
+
+def write(path, counts, peaks=R_PEAKS, symbols=SYMBOLS):
+    """Write record 100 into `path` with a rhythm annotation before its beats."""
+    import wfdb
+
+    wfdb.wrsamp(
+        "100",
+        fs=360,
+        units=["mV", "mV"],
+        sig_name=["MLII", "V5"],
+        d_signal=counts,
+        fmt=["212", "212"],
+        adc_gain=[200, 200],
+        baseline=[1024, 1024],
+        write_dir=str(path),
+    )
+    wfdb.wrann("100", "atr", np.append(10, peaks), np.append("+", symbols), write_dir=str(path))
+
+
+def test_the_mapping_covers_every_beat_code_once():
+    codes = [symbol for group in mitbih.AAMI.values() for symbol in group]
+    assert sorted(codes) == sorted("NLRejAaJSVEF/fQ")
+    assert {name: len(group) for name, group in mitbih.AAMI.items()} == {
+        "N": 5,
+        "S": 4,
+        "V": 2,
+        "F": 1,
+        "Q": 3,
+    }
+    assert mitbih.CLASS_OF["e"] == mitbih.CLASS_OF["j"] == 0
+    assert sum(mitbih.TOTALS.values()) == 109_446 == 109_494 - len(mitbih.RECORDS)
+
+
+def test_read_record(folder):
+    record = mitbih.read_record(folder, "100")
+    np.testing.assert_array_equal(record.signal, signal()[:, 0] - 1024)
+    np.testing.assert_array_equal(record.r_peaks, R_PEAKS)
+    np.testing.assert_array_equal(record.symbols, SYMBOLS)
+    assert (record.gain, record.annotations) == (200.0, 10)
+
+
+def test_cut_beats(folder):
+    found = mitbih.cut_beats(mitbih.read_record(folder, "100"))
+    assert found["y"].tolist() == [0, 0, 1, 2, 4, 3, 0, 2]
+    assert found["onset"].tolist() == R_PEAKS[:-1].tolist()
+    # Windows of 3,600 samples: intervals 300, 310, 290, 320, 2380, then 290, 310, 6400.
+    assert found["length"].tolist() == [129] * 5 + [129] * 3
+    dataset = beats.assemble(found, name="mitdb", labels="", note="")
+    assert (dataset.x[:, 0, 0] > 0.8).all()
+    assert dataset.unit_mv == pytest.approx(found["range"] / 200)
+
+
+def test_resample_keeps_a_slow_sine_and_removes_what_125_hz_cannot_hold():
+    seconds = np.arange(20 * 360) / 360
+    slow, fast = (np.rint(800 * np.sin(2 * np.pi * hertz * seconds)) for hertz in (5, 100))
+    expected = 800 * np.sin(2 * np.pi * 5 * np.arange(20 * 125) / 125)
+    found = mitbih.resample(slow)
+    assert found.shape == expected.shape
+    assert found.dtype == np.int64
+    assert np.abs(found - expected)[20:-20].max() <= 2
+    assert np.abs(mitbih.resample(fast))[20:-20].max() <= 8
+
+
+@pytest.mark.parametrize("suffix", ["hea", "dat", "atr"])
+@pytest.mark.parametrize("share", [0.0, 0.45, 0.8])
+def test_a_truncated_file_is_named(folder, suffix, share):
+    path = folder / f"100.{suffix}"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(
+        EcgadvError, match=r"^record 100\b.*run `ecgadv data fetch mitdb`"
+    ) as caught:
+        mitbih.read_record(folder, "100")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["hea", "dat", "atr"])
+def test_a_missing_file_is_named(folder, suffix):
+    (folder / f"100.{suffix}").unlink()
+    with pytest.raises(EcgadvError, match=rf"^record 100: .*100\.{suffix} is missing: delete"):
+        mitbih.read_record(folder, "100")
+
+
+def test_a_flipped_byte_is_a_wrong_checksum(folder):
+    path = folder / "100.dat"
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EcgadvError, match=r"record 100: signal checksum is \d+, its header says"):
+        mitbih.read_record(folder, "100")
+
+
+def test_missing_samples(tmp_path):
+    counts = signal()
+    counts[500, 0] = mitbih.NO_SAMPLE
+    write(tmp_path, counts)
+    with pytest.raises(EcgadvError, match=r"record 100 has missing samples \(NaN\)"):
+        mitbih.read_record(tmp_path, "100")
+
+
+def test_too_few_beats_and_beats_past_the_end(tmp_path):
+    write(tmp_path, signal(), peaks=R_PEAKS[:1], symbols=SYMBOLS[:1])
+    with pytest.raises(EcgadvError, match="record 100 has 1 annotated beats, needs 2"):
+        mitbih.read_record(tmp_path, "100")
+    write(tmp_path, signal(), peaks=R_PEAKS + 2000)
+    with pytest.raises(EcgadvError, match="record 100: annotations do not fit its signal"):
+        mitbih.read_record(tmp_path, "100")
+
+
+def test_prepare_names_the_missing_record_and_writes_nothing(folder):
+    out = folder / "prepared" / "mitdb.npz"
+    done = []
+    with pytest.raises(EcgadvError, match=r"record 101: .* is missing"):
+        mitbih.prepare(folder, out, progress=done.append)
+    assert done == ["100"]
+    assert not out.parent.exists()
+
+
+def test_prepare_refuses_other_totals(folder, monkeypatch):
+    monkeypatch.setattr(mitbih, "RECORDS", ("100",))
+    with pytest.raises(EcgadvError, match=r"give \{'N': 3, .*expected \{'N': 90589"):
+        mitbih.prepare(folder, folder / "mitdb.npz")
+
+
+def test_prepare_then_load_by_name(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(mitbih, "RECORDS", ("100",))
+    monkeypatch.setattr(mitbih, "TOTALS", {"N": 3, "S": 1, "V": 2, "F": 1, "Q": 1})
+    root = tmp_path / "recordings"
+    summary = mitbih.prepare(folder, root / "prepared" / "mitdb.npz")
+    assert summary["annotations"] == 10
+    assert (summary["beats"], summary["kept"]) == (9, 8)
+    dataset = data.load("mitdb", root=root)
+    assert dataset.counts() == summary["classes"]
+    assert dataset.record.tolist() == ["100"] * 8
+    assert dataset.fingerprint == data.load("mitdb").fingerprint  # $ECGADV_DATA
+
+
+def test_load_says_how_to_get_the_data(tmp_path):
+    with pytest.raises(
+        EcgadvError,
+        match=r"no prepared data at .*run `ecgadv data fetch mitdb`, then `ecgadv data prepare",
+    ):
+        data.load("mitdb", root=tmp_path)
+    cache.write(tmp_path / "prepared" / "mitdb.npz", {}, {"name": "other"})
+    with pytest.raises(EcgadvError, match="holds 'other', expected 'mitdb'"):
+        data.load("mitdb", root=tmp_path)
+
+
+def test_loading_needs_numpy_alone(folder, tmp_path):
+    path = tmp_path / "prepared" / "mitdb.npz"
+    cache.write(path, mitbih.cut_beats(mitbih.read_record(folder, "100")), META)
+    program = (
+        "import sys\n"
+        "for name in ('wfdb', 'scipy', 'pandas', 'matplotlib', 'tqdm', 'torch', 'filelock'):\n"
+        "    sys.modules[name] = None\n"
+        "from ecgadv import data\n"
+        f"print(len(data.load('mitdb', root={str(tmp_path)!r})), len(data.load('synthetic')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("8 6000\n", "")
+
+
+META = {"name": "mitdb", "labels": mitbih.LABELS}
