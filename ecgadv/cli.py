@@ -30,6 +30,7 @@ datasets:
   mitdb            MIT-BIH Arrhythmia Database (94 MB, ODC-BY 1.0)
   challenge-2017   PhysioNet/CinC Challenge 2017, AF classification (100 MB, ODC-BY 1.0)
   cpsc2018         CPSC 2018, as in the PhysioNet/CinC Challenge 2020 (about 1.3 GB, CC BY 4.0)
+  kaggle           the heartbeat csv, if you put it in ROOT/kaggle: needs an account, not fetched
 
 from nothing to data that `ecgadv run` takes:
   ecgadv data fetch mitdb
@@ -150,7 +151,9 @@ def add_data(commands):
 
     about = "print counts, classes, label version, hashes and splits"
     info = add_command(actions, "info", about=about, epilog=INFO_EXAMPLES)
-    info.add_argument("name", metavar="NAME", help="synthetic, mitdb, challenge-2017 or cpsc2018")
+    info.add_argument(
+        "name", metavar="NAME", help="synthetic, mitdb, challenge-2017, cpsc2018 or kaggle"
+    )
     _add_root(info)
     info.set_defaults(action=_info)
 

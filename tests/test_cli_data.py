@@ -222,7 +222,11 @@ def test_info_of_what_is_not_there(tmp_path, capsys):
     for name in ("mitdb", "cpsc2018"):
         assert cli.main(["data", "info", name, "--root", str(tmp_path)]) == 0
         assert f"`ecgadv data fetch {name}` gets it" in capsys.readouterr().out
-    assert "use one of synthetic, mitdb" in error_line(capsys, "data", "info", "ptbxl")
+    assert "use one of mitdb, " in error_line(capsys, "data", "info", "ptbxl")
+
+
+def test_info_of_the_csv_without_the_csv(tmp_path, capsys):
+    assert "mitbih_train.csv" in error_line(capsys, "data", "info", "kaggle", "--root", tmp_path)
 
 
 def test_prepare_fails_in_one_line(mirror, tmp_path, capsys):

@@ -13,8 +13,13 @@ from ecgadv.data import prepare, verify
 from ecgadv.data.catalogue import SOURCES
 from ecgadv.errors import EcgadvError
 
-SYNTHETIC = "synthetic"
-SPLITS = ("beatwise", "interpatient")
+# Datasets that PhysioNet does not hold, each with where it comes from.
+OTHERS = {
+    "synthetic": "made in memory, not recorded from anybody",
+    "kaggle": "the heartbeat csv of paper B, which needs an account and is not fetched here",
+}
+SPLITS = {"kaggle": ("kaggle",)}
+USUAL_SPLITS = ("beatwise", "interpatient")
 WIDTH = 100
 
 
@@ -22,17 +27,17 @@ def describe(name, *, root=None):
     """What is known of a dataset, as lines of text.
 
     Args:
-        name: "synthetic" or a PhysioNet dataset; one that is not there is described as missing.
+        name: a PhysioNet dataset, described as missing if it is not there, or one of OTHERS.
         root: folder of the recordings; `data_root()` if None.
 
     Raises:
-        EcgadvError: no such dataset, or its prepared cache is damaged.
+        EcgadvError: no such dataset; its prepared cache or the csv is damaged, or there is no csv.
     """
     root = Path(data.data_root() if root is None else root)
-    if name == SYNTHETIC:
-        return [f"{name}: made in memory, not recorded from anybody", *_dataset(name, root)]
+    if name in OTHERS:
+        return [f"{name}: {OTHERS[name]}", *_dataset(name, root)]
     if name not in SOURCES:
-        raise EcgadvError(f"no dataset '{name}': use one of {', '.join([SYNTHETIC, *SOURCES])}")
+        raise EcgadvError(f"no dataset '{name}': use one of {', '.join([*SOURCES, *OTHERS])}")
     source = SOURCES[name]
     lines = [
         f"{name}: {source.title}",
@@ -118,25 +123,30 @@ def _counts(labels):
 def _dataset(name, root):
     """Counts, classes, labels, hash and splits of a dataset that can be loaded."""
     dataset = data.load(name, root=root)
-    low, middle, high = np.percentile(dataset.unit_mv, [1, 50, 99])
     lines = [
         _line("x", f"{'x'.join(map(str, dataset.x.shape))} float32 at {dataset.fs:g} Hz"),
         _line("records", f"{len(np.unique(dataset.record))}"),
-        _line(
-            "unit", f"{dataset.unit}: 1 is {middle:.2f} mV (1 to 99 %: {low:.2f} to {high:.2f} mV)"
-        ),
+        _line("unit", f"{dataset.unit}: {_millivolts(dataset.unit_mv)}"),
         _line("labels", dataset.labels),
         _line("sha256", dataset.fingerprint),
         *_wrapped("note", dataset.note),
         _row("samples", [*dataset.classes, "all"]),
         _row("  all", _numbers(dataset, None)),
     ]
-    for split_name in SPLITS:
+    for split_name in SPLITS.get(name, USUAL_SPLITS):
         split = data.split(dataset, split_name, seed=0)
         lines += _wrapped(f"{split_name}, seed {split.seed}: ", split.note)
         for part in ("train", "validation", "test"):
             lines.append(_row(f"    {part}", _numbers(dataset, getattr(split, part))))
     return lines
+
+
+def _millivolts(unit_mv):
+    """What one unit is in millivolts, in words."""
+    if np.isnan(unit_mv).any():
+        return "how many millivolts is not known"
+    low, middle, high = np.percentile(unit_mv, [1, 50, 99])
+    return f"1 is {middle:.2f} mV (1 to 99 %: {low:.2f} to {high:.2f} mV)"
 
 
 def _numbers(dataset, index):

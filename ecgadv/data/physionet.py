@@ -22,7 +22,7 @@ from ecgadv.errors import EcgadvError
 
 BASE_URL = "https://physionet.org/files/"
 WORKERS = 4  # PhysioNet is slow a file, and is not to be crowded
-INTERRUPT = 2  # s that interrupted workers get to end by themselves
+INTERRUPT = 1  # s that interrupted workers get to end by themselves
 
 
 @dataclass(frozen=True)
