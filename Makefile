@@ -43,7 +43,7 @@ distclean: clean ## also remove .venv
 
 constraints: $(STAMP) ## write constraints.txt anew from .venv
 	@{ sed -n '/^#/p' constraints.txt; \
-	  $(BIN)/python -m pip freeze --exclude-editable | sed -n 's/+cpu$$//; /^[^@ ]*==/p'; } > $@.part
+	  $(BIN)/python -m pip freeze --all --exclude-editable | sed -n '/^pip==/d; s/+cpu$$//; /^[^@ ]*==/p'; } > $@.part
 	@mv $@.part $@.txt
 
 # Torch is constrained in the same call as everything else: alone it pulls gigabytes.

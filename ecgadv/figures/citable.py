@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import socket
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,8 @@ PROVENANCE = (
     "data",
     "device",
     "labels",
+    "seconds",
     "seeds",
-    "time",
     "versions",
 )
 _ID = re.compile(r"fig-[a-z0-9]+(-[a-z0-9]+)*")
@@ -127,6 +126,7 @@ def provenance_of(records: Iterable[Any]) -> dict[str, Any]:
 
     Returns:
         The fields of `PROVENANCE`; one that differs between the records is a sorted list.
+        `seconds` is all training and evaluation together.
 
     Raises:
         EcgadvError: no record.
@@ -143,8 +143,7 @@ def provenance_of(records: Iterable[Any]) -> dict[str, Any]:
         "device": _one_or_all(run["device"] for run in runs),
         "labels": _one_or_all(run["data"]["labels"] for run in runs),
         "seeds": sorted({record.seed for record in records}),
-        "seconds": round(sum(run["seconds"] for run in runs), 1),
-        "time": max(run["time"] for run in runs),
+        "seconds": round(sum(r["seconds"] + r["training"]["seconds"] for r in runs), 1),
         "versions": runs[0]["versions"],
     }
 
@@ -154,14 +153,14 @@ def provenance_live(
 ) -> dict[str, Any]:
     """Describe a figure that its notebook computes itself, from no record.
 
+    `seconds` is the processor time of the notebook up to this figure.
+
     Args:
         environment: what `ecgadv.experiments.provenance.environment` returns.
         dataset: the `ecgadv.data.Dataset` it is drawn from.
         seeds: every seed that the notebook uses for it.
         config: what was done, in a few words.
     """
-    epoch = os.environ.get("SOURCE_DATE_EPOCH")
-    moment = datetime.fromtimestamp(float(epoch), UTC) if epoch else datetime.now(UTC)
     return {
         "command": "make book",
         "commit": environment["commit"] + ("+" if environment["dirty"] else ""),
@@ -169,8 +168,8 @@ def provenance_live(
         "data": f"{dataset.name} {dataset.fingerprint}",
         "device": environment["device"],
         "labels": dataset.labels,
+        "seconds": round(time.process_time(), 1),
         "seeds": list(seeds),
-        "time": moment.isoformat(timespec="seconds"),
         "versions": environment["versions"],
     }
 

@@ -1,0 +1,228 @@
+"""The five files of a figure, its entry in the book, and the drawings behind it."""
+
+import csv
+import json
+import types
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from ecgadv import figures
+from ecgadv.errors import EcgadvError
+
+PROVENANCE = {
+    "command": "ecgadv run paper-b --profile demo",
+    "commit": "0123456789abcdef",
+    "config": ["aa11"],
+    "data": "synthetic ff00",
+    "device": "CPU",
+    "labels": "synthetic 1",
+    "seconds": 1.5,
+    "seeds": [0, 1],
+    "versions": {"torch": "2.13.0"},
+}
+
+
+def save(out, **changes):
+    """Save a line through three points, with some arguments changed."""
+    figures.style()
+    fig, axis = plt.subplots()
+    axis.plot([0, 1, 2], [1.0, 0.5, 0.1])
+    arguments = {
+        "title": "A line",
+        "data": {"eps": np.array([0.0, 0.1, 0.2]), "accuracy": [1.0, 0.5, 0.1]},
+        "caption": "Accuracy\n   of one network, n = 3.",
+        "alt": "A falling line.",
+        "provenance": PROVENANCE,
+        "out": out,
+    }
+    try:
+        return figures.save(fig, changes.pop("id", "fig-line"), **(arguments | changes))
+    finally:
+        plt.close(fig)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("figures") / "deep" / "er")
+
+
+def test_save_writes_five_files_and_closes_the_figure(saved):
+    names = {path.name for path in saved.folder.iterdir()}
+    assert names == {f"fig-line.{suffix}" for suffix in ("svg", "png", "pdf", "csv", "json")}
+    assert plt.get_fignums() == []
+
+
+def test_csv_holds_the_plotted_numbers_exactly(tmp_path):
+    values = np.array([1 / 3, 2e-17, 123456789.125])
+    save(tmp_path, data={"name": ["a", "b", "c"], "value": values})
+    rows = list(csv.DictReader((tmp_path / "fig-line.csv").read_text().splitlines()))
+    assert [float(row["value"]) for row in rows] == values.tolist()
+    assert [row["name"] for row in rows] == ["a", "b", "c"]
+
+
+def test_json_holds_texts_and_provenance(saved):
+    described = json.loads((saved.folder / "fig-line.json").read_text())
+    assert described["provenance"] == PROVENANCE
+    assert described["caption"] == "Accuracy of one network, n = 3."
+    assert (described["columns"], described["rows"]) == (["eps", "accuracy"], 3)
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path, saved):
+    again = save(tmp_path)
+    for suffix in figures.FORMATS:
+        name = f"fig-line.{suffix}"
+        assert (again.folder / name).read_bytes() == (saved.folder / name).read_bytes(), suffix
+
+
+@pytest.mark.parametrize("id", ["line", "fig-", "fig-Line", "fig-a_b", "fig-a--b", "fig-a/../b"])
+def test_bad_ids_are_refused(tmp_path, id):
+    with pytest.raises(EcgadvError, match="joined by hyphens"):
+        save(tmp_path, id=id)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"a": []}, {"a": [1, 2], "b": [1]}], ids=["none", "empty", "unequal"]
+)
+def test_columns_of_unequal_length_are_refused(tmp_path, data):
+    with pytest.raises(EcgadvError, match="of one length"):
+        save(tmp_path, data=data)
+
+
+@pytest.mark.parametrize("name", ["title", "caption", "alt"])
+@pytest.mark.parametrize("text", [" ", "one\n\ntwo"])
+def test_texts_are_one_paragraph(tmp_path, name, text):
+    with pytest.raises(EcgadvError, match=f"{name} of fig-line"):
+        save(tmp_path, **{name: text})
+
+
+def test_missing_provenance_is_named(tmp_path):
+    short = {key: value for key, value in PROVENANCE.items() if key not in ("commit", "seeds")}
+    with pytest.raises(EcgadvError, match="lacks commit, seeds"):
+        save(tmp_path, provenance=short)
+
+
+@pytest.mark.parametrize("text", ["ecgadv run --out /home/x/runs", "see /tmp/a", r"C:\runs"])
+def test_absolute_paths_are_refused(tmp_path, text):
+    with pytest.raises(EcgadvError, match="relative paths"):
+        save(tmp_path, provenance=PROVENANCE | {"command": text})
+
+
+def test_addresses_and_labels_are_no_absolute_paths(tmp_path):
+    text = "ecgadv data fetch --base-url https://physionet.org/files/ # for mlp/nsr-0.4/faithful"
+    assert save(tmp_path, provenance=PROVENANCE | {"command": text}).id == "fig-line"
+
+
+def test_the_machine_is_not_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "node-17")
+    with pytest.raises(EcgadvError, match="no machine names"):
+        save(tmp_path, provenance=PROVENANCE | {"device": "CPU of node-17"})
+
+
+def test_jupyter_shows_the_drawing_and_the_book_finds_the_id(saved):
+    bundle, _ = saved._repr_mimebundle_()
+    assert bundle["image/png"].startswith(b"\x89PNG")
+    assert bundle["text/plain"] == "A falling line."
+    assert bundle[figures.MIME] == {"id": "fig-line"}
+
+
+def test_markdown_has_anchor_alt_caption_files_and_citation(saved):
+    source = "/sources/01-a.ipynb"
+    text = figures.markdown("fig-line", saved.folder, notebook=source, page="The book")
+    assert ":name: fig-line\n:alt: A falling line.\n" in text
+    assert "Accuracy of one network, n = 3." in text
+    for suffix in figures.FORMATS:
+        assert f"</figures/fig-line.{suffix}>`" in text
+    assert "</sources/01-a.ipynb>" in text
+    assert "“A line”, figure `fig-line` of *The book*, commit 012345678" in text
+
+
+def record(seed, **changes):
+    run = {
+        "command": "ecgadv run paper-b",
+        "commit": "abc",
+        "dirty": False,
+        "device": "CPU",
+        "data": {"name": "mitdb", "fingerprint": "f0", "labels": "1.0.0"},
+        "seconds": 2.0,
+        "training": {"seconds": 10.0},
+        "versions": {"torch": "2.13.0"},
+    }
+    return types.SimpleNamespace(key=f"k{seed}", seed=seed, run=run | changes)
+
+
+def test_provenance_of_records_merges_them():
+    merged = figures.provenance_of([record(1), record(0, dirty=True)])
+    assert set(figures.PROVENANCE) <= set(merged)
+    assert merged["seeds"] == [0, 1]
+    assert merged["config"] == ["k0", "k1"]
+    assert merged["commit"] == ["abc", "abc+"]
+    assert merged["data"] == "mitdb f0"
+    assert merged["seconds"] == 24.0
+
+
+def test_provenance_of_nothing_is_refused():
+    with pytest.raises(EcgadvError, match="at least one record"):
+        figures.provenance_of([])
+
+
+def test_provenance_of_live_figures_is_complete(synthetic):
+    environment = {"commit": "abc", "dirty": True, "device": "CPU", "versions": {}}
+    live = figures.provenance_live(environment, synthetic, seeds=(0,), config="split beatwise")
+    assert set(figures.PROVENANCE) <= set(live)
+    assert live["commit"] == "abc+"
+    assert live["data"] == f"synthetic {synthetic.fingerprint}"
+
+
+def test_traces_give_every_sample_in_seconds():
+    signals = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0, 5.0])}
+    fig, data = figures.traces(signals, fs=100.0, unit="mV", compare={"b": signals["b"] + 1})
+    plt.close(fig)
+    assert data["signal"] == ["a"] * 2 + ["b"] * 3 + ["b, attacked"] * 3
+    assert data["time_s"] == [0.0, 0.01, 0.0, 0.01, 0.02, 0.0, 0.01, 0.02]
+    assert data["value_mV"] == [1, 2, 3, 4, 5, 4, 5, 6]
+
+
+def test_bars_give_every_length():
+    groups = {"train": {"N": 5, "V": 2}, "test": {"N": 3, "V": 1}}
+    fig, data = figures.bars(groups, value="beats")
+    widths = [patch.get_width() for patch in fig.axes[0].patches]
+    plt.close(fig)
+    assert data["beats"] == [5, 3, 2, 1] == widths
+    assert (data["group"], data["bar"]) == (["train", "test"] * 2, ["N", "N", "V", "V"])
+
+
+def test_curves_draw_lines_and_bands():
+    series = {
+        "plain": {"x": [0, 1], "y": [0.9, 0.1]},
+        "defended": {"x": [0, 1], "y": [0.8, 0.7], "low": [0.7, 0.6], "high": [0.9, 0.8]},
+    }
+    fig, data = figures.curves(series, x="eps", y="accuracy")
+    axis = fig.axes[0]
+    plt.close(fig)
+    assert [line.get_ydata().tolist() for line in axis.lines] == [[0.9, 0.1], [0.8, 0.7]]
+    assert len(axis.collections) == 1
+    assert data["low"] == [None, None, 0.7, 0.6]
+    assert axis.yaxis.get_major_formatter()(0.5) == "50%"
+
+
+def test_neighbouring_series_differ_in_more_than_colour():
+    looks = [figures.look(number) for number in range(6)]
+    for field in ("color", "marker", "linestyle"):
+        assert len({str(look[field]) for look in looks}) == 6, field
+
+
+def test_tables_align_numbers_and_leave_gaps():
+    table = figures.Table({"defense": ["ce", "nsr"], "n": [10, 20], "accuracy": [0.12345, None]})
+    assert table._repr_markdown_().splitlines() == [
+        "| defense | n | accuracy |",
+        "| --- | --: | --: |",
+        "| ce | 10 | 0.123 |",
+        "| nsr | 20 |  |",
+    ]
+
+
+def test_tables_refuse_columns_of_unequal_length():
+    with pytest.raises(EcgadvError, match="give them one length"):
+        figures.Table({"a": [1], "b": []})

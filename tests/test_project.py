@@ -1,0 +1,189 @@
+"""The files around the package agree with one another."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import ecgadv
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+INSTALLED = "book,data,test"  # the extras of `make setup` and environment.yml
+
+
+def pins():
+    """The versions of constraints.txt by canonical name."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "names and versions only"
+    return {canonicalize_name(name): Version(v) for name, v in (x.split("==") for x in lines)}
+
+
+def requirements():
+    extras = [Requirement(r) for e in INSTALLED.split(",") for r in extra(e)]
+    return [Requirement(r) for r in PROJECT["dependencies"]] + extras
+
+
+def extra(name):
+    return PROJECT["optional-dependencies"][name]
+
+
+def test_every_requirement_is_pinned_within_its_bounds():
+    versions = pins()
+    for requirement in requirements():
+        pinned = versions[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pinned), f"{requirement} but pinned {pinned}"
+
+
+def test_the_pins_are_closed_under_dependencies():
+    versions = pins()
+    for name in versions:
+        try:
+            needed = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue  # of another platform or Python
+        for requirement in map(Requirement, needed):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(requirement.name) in versions, f"{requirement} of {name}"
+
+
+def test_torch_is_pinned_to_no_local_build():
+    assert str(pins()["torch"]) == "2.13.0"
+
+
+def test_the_environment_has_the_pinned_versions():
+    for name, version in pins().items():
+        try:
+            installed = Version(metadata.version(name))
+        except metadata.PackageNotFoundError:
+            continue  # of another platform or Python
+        assert installed.public == str(version), name
+
+
+def test_conda_environment_installs_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, nested = environment["dependencies"]
+    wanted = PROJECT["requires-python"].removeprefix(">=")
+    assert python.startswith(f"python >={wanted}")
+    assert pip == "pip"
+    options = ["--constraint constraints.txt", f"--editable .[{INSTALLED}]"]
+    assert nested["pip"] == options
+    assert f".[{INSTALLED}]" in (ROOT / "Makefile").read_text()
+
+
+def test_makefile_and_package_ask_for_the_same_python():
+    wanted = PROJECT["requires-python"].removeprefix(">=")
+    makefile = (ROOT / "Makefile").read_text()
+    assert f"({', '.join(wanted.split('.'))})" in makefile
+    assert f"Python {wanted} or later" in makefile
+
+
+def test_an_old_python_is_told_in_one_line(tmp_path):
+    old = tmp_path / "python3"
+    script = "import sys; sys.version_info = (3, 10, 1); exec(sys.argv[2])"
+    old.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c \'{script}\' "$@"\n')
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "ecgadv needs Python 3.11.5 or later" in done.stderr
+    assert "is 3.10.1" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_make_help_names_every_command():
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("setup", "test", "book", "serve", "clean", "bench", "demo"):
+        assert f"make {target}" in done.stdout
+
+
+def test_versions_agree():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == ecgadv.__version__
+    assert citation["license"] == PROJECT["license"] == "MIT"
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_stripped(path):
+    command = [sys.executable, "-m", "nbstripout", "--verify", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"run nbstripout {path.name}: {done.stdout}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebooks_are_thin_and_take_their_output_folder(path):
+    cells = json.loads(path.read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) <= 15
+    parameters = [c for c in code if "parameters" in c["metadata"].get("tags", [])]
+    assert len(parameters) == 1
+    assert "".join(parameters[0]["source"]).startswith("out = ")
+
+
+def toc():
+    """Every page that book/_toc.yml names."""
+    contents = yaml.safe_load((ROOT / "book/_toc.yml").read_text())
+    chapters = [page for part in contents["parts"] for page in part["chapters"]]
+    return [contents["root"], *(page["file"] for page in chapters)]
+
+
+def test_every_page_of_the_contents_exists_and_every_notebook_is_a_page():
+    pages = toc()
+    for page in pages:
+        source = f"{page}.ipynb" if page.startswith("notebooks/") else f"book/{page}.md"
+        assert (ROOT / source).is_file(), source
+    assert {f"notebooks/{path.stem}" for path in NOTEBOOKS} <= set(pages)
+    assert {path.stem for path in (ROOT / "book").glob("*.md")} <= set(pages)
+
+
+def test_every_figure_is_registered_once_with_its_notebook():
+    registry = yaml.safe_load((ROOT / "book/figures.yml").read_text())
+    ids = [entry["id"] for entry in registry]
+    assert len(set(ids)) == len(ids)
+    for entry in registry:
+        cells = json.loads((ROOT / "notebooks" / entry["notebook"]).read_text())["cells"]
+        source = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+        assert f'"{entry["id"]}"' in source, f"{entry['notebook']} does not save {entry['id']}"
+        assert f'title="{entry["title"]}"' in source, entry["title"]
+
+
+def test_every_paper_cited_or_reported_is_in_the_references():
+    known = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book/references.bib").read_text(), re.M))
+    cited = {claim["paper"] for claim in yaml.safe_load((ROOT / "book/claims.yml").read_text())}
+    reported = yaml.safe_load((ROOT / "book/reported.yml").read_text())
+    assert cited | {entry["paper"] for entry in reported} <= known
+
+
+def test_every_reported_number_has_a_source():
+    for entry in yaml.safe_load((ROOT / "book/reported.yml").read_text()):
+        assert (entry["value"] is None) == (entry["source"] is None), entry
+        assert entry["value"] is None or 0 <= entry["value"] <= 1, entry
+
+
+def test_the_bare_package_needs_only_torch_and_numpy():
+    assert {Requirement(r).name for r in PROJECT["dependencies"]} == {"numpy", "torch"}
+    heavy = ("wfdb", "pandas", "matplotlib", "papermill", "requests", "yaml", "scipy")
+    script = (
+        "import sys, ecgadv.cli, ecgadv.data, ecgadv.attacks, ecgadv.evaluation, ecgadv.training\n"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
