@@ -6,13 +6,15 @@ The work is done in the package; every subcommand imports what it needs when it 
 
 import argparse
 import os
+import shlex
 import sys
+import time
 from pathlib import Path
 
 from ecgadv import __version__
 from ecgadv.errors import EcgadvError
 
-FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
+DIFFERS, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 
 ABOUT = """\
 Adversarial attacks and defenses for ECG classifiers, re-tested on the real recordings."""
@@ -22,6 +24,8 @@ examples:
   ecgadv data info synthetic          the embedded beats: nothing to download
   ecgadv data fetch mitdb             download and verify the MIT-BIH recordings (94 MB)
   ecgadv data prepare mitdb           cut them into beats, once
+  ecgadv run paper-b --profile demo   train and attack on the embedded beats, about 3 minutes
+  ecgadv status                       what is there, what is missing, what it would cost
 """
 
 DATA_EXAMPLES = """\
@@ -59,6 +63,49 @@ that one file to a GPU node.
 
 example:
   ecgadv data prepare mitdb
+"""
+
+RUN_EXAMPLES = """\
+A run trains one network with one defense and one seed, puts it through every attack and writes a
+record into --runs. Finished runs are not done twice; a run that was stopped, even by kill -9, goes
+on from its last epoch. Several commands on one folder share the work.
+
+profiles:
+  demo      the embedded synthetic beats: minutes on a laptop, never evidence
+  compact   the real recordings, smaller networks or schedules, each difference in the record
+  paper     the real recordings, the paper's networks and protocol
+
+examples:
+  ecgadv run paper-b --profile demo
+  ecgadv run paper-b --profile paper --only '*/mlp/nsr-0.4/*' --seeds 1
+  ecgadv run paper-b --profile paper --missing --device cuda --deadline 25
+"""
+
+STATUS_EXAMPLES = """\
+"local" is a record in --runs, "released" one that came with the repository, "trained" weights that
+await their evaluation.
+
+examples:
+  ecgadv status
+  ecgadv status paper-b --profile paper
+"""
+
+VERIFY_EXAMPLES = """\
+Puts the stored weights through every attack again and compares the numbers and the flag of every
+example. With --retrain it trains from the seed first; on another device or number of threads the
+rounding differs, and the accuracies then agree only roughly. Exits with 1 if any accuracy differs
+by more than --tolerance.
+
+examples:
+  ecgadv verify 3f2a91c05d7e8b46
+  ecgadv verify book/records/3f2a91c05d7e8b46 --retrain --tolerance 0.02
+"""
+
+RELEASE_EXAMPLES = """\
+Copies finished records from --runs to book/records, from where the book takes its numbers.
+
+example:
+  ecgadv release paper-b --profile paper
 """
 
 INFO_EXAMPLES = """\
@@ -116,6 +163,10 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"ecgadv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     add_data(commands)
+    add_run(commands)
+    add_status(commands)
+    add_verify(commands)
+    add_release(commands)
     return parser
 
 
@@ -158,6 +209,68 @@ def add_data(commands):
     info.set_defaults(action=_info)
 
 
+def add_run(commands):
+    """`ecgadv run SUITE --profile PROFILE`."""
+    about = "train and attack networks, and write a record of each"
+    parser = add_command(commands, "run", about=about, epilog=RUN_EXAMPLES)
+    _add_suite(parser, required=True)
+    parser.add_argument("--only", metavar="GLOB", default="*", help="labels to run (see status)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 ... N-1 of each config")
+    parser.add_argument("--missing", action="store_true", help="leave out what is released")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument(
+        "--processes", type=int, metavar="N", help="side by side (default: one a core, on cuda 1)"
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process")
+    parser.add_argument("--deadline", type=float, metavar="MIN", help="start no epoch after this")
+    _add_runs(parser)
+    parser.set_defaults(action=_run)
+
+
+def add_status(commands):
+    """`ecgadv status [SUITE]`."""
+    about = "say what is done, what is missing and what it would cost"
+    parser = add_command(commands, "status", about=about, epilog=STATUS_EXAMPLES)
+    _add_suite(parser, required=False)
+    _add_runs(parser)
+    parser.set_defaults(action=_status)
+
+
+def add_verify(commands):
+    """`ecgadv verify RUN`."""
+    about = "recompute one record and compare"
+    parser = add_command(commands, "verify", about=about, epilog=VERIFY_EXAMPLES)
+    parser.add_argument("record", metavar="RUN", help="a record's key, or its folder")
+    parser.add_argument("--retrain", action="store_true", help="train again from the seed, too")
+    parser.add_argument("--tolerance", type=float, default=0.002, metavar="T", help="(0.002)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default: 1)")
+    _add_runs(parser)
+    parser.set_defaults(action=_verify)
+
+
+def add_release(commands):
+    """`ecgadv release SUITE --profile PROFILE`."""
+    about = "copy finished records to where the book reads them"
+    parser = add_command(commands, "release", about=about, epilog=RELEASE_EXAMPLES)
+    _add_suite(parser, required=True)
+    parser.add_argument("--no-weights", action="store_true", help="leave the weights out")
+    _add_runs(parser)
+    parser.set_defaults(action=_release)
+
+
+def _add_suite(parser, *, required):
+    parser.add_argument("suite", metavar="SUITE", nargs=None if required else "?", help="paper-b")
+    text = "demo, compact or paper"
+    parser.add_argument("--profile", metavar="PROFILE", required=required, help=text)
+
+
+def _add_runs(parser):
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="(default: ./runs)"
+    )
+
+
 def _add_root(parser):
     parser.add_argument(
         "--dest",
@@ -186,3 +299,71 @@ def _info(options):
     from ecgadv.data import describe
 
     print("\n".join(describe.describe(options.name, root=options.root)))
+
+
+def _run(options):
+    from ecgadv.experiments import runner
+    from ecgadv.experiments.store import Store, released_folder
+
+    jobs = runner.jobs(options.suite, options.profile, only=options.only, seeds=options.seeds)
+    if options.missing:
+        jobs = runner.without_done(jobs, Store(released_folder()))
+    if options.processes is not None and options.processes < 1:
+        raise EcgadvError(f"--processes is {options.processes}; give at least 1")
+    settings = runner.Options(
+        options.runs,
+        device=options.device,
+        threads=options.threads,
+        processes=options.processes or runner.default_processes(options.device),
+        ends_at=None if options.deadline is None else time.time() + 60 * options.deadline,
+        command=shlex.join(["ecgadv", *sys.argv[1:]]),
+    )
+    outcome = runner.run_all(jobs, settings)
+    later = [name for name, result in outcome.items() if result == "later"]
+    print(f"{len(outcome) - len(later)} of {len(outcome)} jobs are done; records in {options.runs}")
+    if later:
+        print(f"stopped at the deadline: {', '.join(later)}; the same command goes on with them")
+
+
+def _status(options):
+    from ecgadv.experiments import status, suites
+    from ecgadv.experiments.store import released_folder
+
+    chosen = suites.known(options.suite, options.profile)
+    stores = status.local_and_released(options.runs, released_folder())
+    print("\n".join(status.table(chosen, stores)))
+
+
+def _verify(options):
+    import torch
+
+    from ecgadv.experiments import runner, verify
+    from ecgadv.experiments.store import find, released_folder
+
+    runner.check_device(options.device)
+    torch.set_num_threads(options.threads)
+    record = find(options.record, [options.runs, released_folder()])
+    session = verify.session_on(options.device)
+    result = verify.verify(record, session, retrain=options.retrain)
+    print(f"{record.config['label']} seed {record.seed}, record {record.key}")
+    print("\n".join(result.lines()))
+    if result.largest > options.tolerance:
+        print(f"  differs by {result.largest:.4f}, more than {options.tolerance:g}")
+        return DIFFERS
+    print(f"  agrees within {options.tolerance:g}")
+    return 0
+
+
+def _release(options):
+    from ecgadv.experiments import suites
+    from ecgadv.experiments.store import Store, release, released_folder
+
+    suites.plan(options.suite, options.profile)
+    records = Store(options.runs).records(options.suite, options.profile)
+    if not records:
+        raise EcgadvError(
+            f"no {options.suite} records of profile {options.profile} in {options.runs}"
+        )
+    for record in records:
+        release(record, released_folder(), weights=not options.no_weights)
+        print(f"{record.key}  {record.config['label']} seed {record.seed}")

@@ -31,6 +31,7 @@ class Schedule:
     batch_size: int = 128
     learning_rate: float = 1e-3  # of Adamax
     sampler: str = "class-balanced"  # an epoch is K times the largest class; or "natural"
+    epoch_share: float = 1.0  # of that epoch which is drawn, the rest being left out
     decay: float = 0.0  # before each step p -= lr * decay * (sign(p) + p)
     normalize: bool = False  # kernels back to unit norm after each step
     redraw_dead: bool = False  # draw kernels anew that had no gradient for an epoch
@@ -39,6 +40,8 @@ class Schedule:
     def __post_init__(self):
         if self.sampler not in SAMPLERS:
             raise EcgadvError(f"unknown sampler {self.sampler!r}; choose {' or '.join(SAMPLERS)}")
+        if not 0 < self.epoch_share <= 1:
+            raise EcgadvError(f"epoch_share is {self.epoch_share}; give a share above 0, up to 1")
         for name in ("epochs", "batch_size", "steps_per_batch"):
             if getattr(self, name) < 1:
                 raise EcgadvError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -65,11 +68,12 @@ def epoch_order(y: np.ndarray, schedule: Schedule, seed: int, epoch: int) -> np.
     """
     rng = np.random.default_rng([seed, epoch])
     if schedule.sampler == "natural":
-        return rng.permutation(len(y))
+        return rng.permutation(len(y))[: round(schedule.epoch_share * len(y))]
     members = [np.flatnonzero(y == label) for label in np.unique(y)]
     largest = max(len(index) for index in members)
     tiled = [rng.permutation(np.resize(index, largest)) for index in members]
-    return np.stack(tiled, axis=1).ravel()
+    order = np.stack(tiled, axis=1).ravel()
+    return order[: round(schedule.epoch_share * len(order))]
 
 
 def train(

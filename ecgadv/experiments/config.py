@@ -55,7 +55,7 @@ class Config:
     def training_part(self) -> dict:
         """Return what the trained weights depend on; runs that share it share the weights."""
         names = ("dataset", "split", "model", "model_options", "defense", "schedule")
-        return {name: as_dict(getattr(self, name)) for name in names}
+        return {name: essence(getattr(self, name)) for name in names}
 
 
 def as_dict(value):
@@ -65,9 +65,43 @@ def as_dict(value):
     return json.loads(json.dumps(value))
 
 
+def from_dict(value: dict) -> Config:
+    """Return the Config that `as_dict` turned into `value`, as a record holds it."""
+    attacks = tuple(Attack(**{**a, "eps": tuple(a["eps"])}) for a in value["attacks"])
+    return Config(
+        **{
+            **value,
+            "defense": Defense(**value["defense"]),
+            "schedule": Schedule(**value["schedule"]),
+            "attacks": attacks,
+            "differs": tuple(value["differs"]),
+        }
+    )
+
+
+def essence(value):
+    """Return the fields of a dataclass that differ from their defaults, all the way down.
+
+    Keys are made of these, so an option added later leaves the keys of older records as they are.
+    """
+    if isinstance(value, tuple):
+        return [essence(item) for item in value]
+    if not dataclasses.is_dataclass(value):
+        return value
+    found = {}
+    for item in dataclasses.fields(value):
+        content = getattr(value, item.name)
+        default = item.default
+        if item.default_factory is not dataclasses.MISSING:
+            default = item.default_factory()
+        if content != default:
+            found[item.name] = essence(content)
+    return found
+
+
 def key(parts: dict) -> str:
     """Return the first 16 hex digits of the sha256 of the canonical JSON of `parts`."""
-    text = json.dumps(as_dict(parts), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -89,7 +123,7 @@ _LABELS = ("differs", "together")
 
 def run_key(config: Config, seed: int, fingerprint: str) -> str:
     """Return the name of the record of `config` and `seed` on this data."""
-    parts = {name: value for name, value in as_dict(config).items() if name not in _LABELS}
+    parts = {name: value for name, value in essence(config).items() if name not in _LABELS}
     return key(
         {
             "config": parts,

@@ -6,13 +6,14 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+import ecgadv
 from ecgadv.errors import EcgadvError
 
 
@@ -134,6 +135,38 @@ class Store:
                 yield False
                 return
             yield True
+
+
+def released_folder() -> Path:
+    """Where the repository keeps the released records; absent in an installed package."""
+    return Path(ecgadv.__file__).parent.parent / "book" / "records"
+
+
+def merged(stores: Sequence[Store], experiment: str, profile: str) -> list[Record]:
+    """Return the records of several stores, each key once: the first store that has it wins."""
+    found = {}
+    for store in stores:
+        for record in store.records(experiment, profile):
+            found.setdefault(record.key, record)
+    return sorted(found.values(), key=lambda record: (record.config["label"], record.seed))
+
+
+def find(name: str, folders: Sequence[Path]) -> Record:
+    """Return the record at the path `name`, or the one of that key in the first folder with it."""
+    candidates = [Path(name), *(folder / name for folder in folders)]
+    for path in candidates:
+        if (path / "run.json").exists():
+            return Record(path)
+    raise EcgadvError(f"no record {name!r}; give a key from `runs` or `book/records`, or a folder")
+
+
+def release(record: Record, folder: Path, *, weights: bool) -> None:
+    """Copy a record into the folder of released ones, with its weights if wanted."""
+    with Store(folder).publish(folder / record.key) as part:
+        for name in ("run.json", "metrics.json", "examples.npz"):
+            shutil.copyfile(record.path / name, part / name)
+        if weights:
+            shutil.copyfile(record.weights, part / record.weights.name)
 
 
 def _flush(path: Path) -> None:

@@ -1,0 +1,171 @@
+"""Run many configs: resume what is begun, skip what is done, several processes if wanted."""
+
+import fnmatch
+import multiprocessing
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ecgadv import data
+from ecgadv.errors import EcgadvError
+from ecgadv.experiments import run, suites
+from ecgadv.experiments.config import Config, run_key, training_key
+from ecgadv.experiments.progress import Progress
+from ecgadv.experiments.store import Store
+from ecgadv.training import OutOfTime
+
+WAIT = 2.0  # seconds before looking again at jobs that another process holds
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some seeds of one config, trained side by side and then evaluated one by one."""
+
+    config: Config
+    seeds: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        seeds = ",".join(map(str, self.seeds))
+        return f"{self.config.label} seed{'s' if len(self.seeds) > 1 else ''} {seeds}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run; the paths and names are plain so that they reach other processes."""
+
+    root: Path
+    device: str = "cpu"
+    threads: int = 1
+    processes: int = 1
+    ends_at: float | None = None  # time.time() of the deadline
+    command: str = ""
+
+
+def jobs(suite: str, profile: str, *, only: str = "*", seeds: int | None = None) -> list[Job]:
+    """Return the jobs of a suite whose label matches the pattern `only`.
+
+    Args:
+        suite, profile: as in `ecgadv.experiments.suites`.
+        only: shell pattern on the label, such as "*/mlp/nsr-*".
+        seeds: how many seeds of each config instead of the suite's own number.
+    """
+    plan = suites.plan(suite, profile)
+    chosen = [(config, n) for config, n in plan if fnmatch.fnmatch(config.label, only)]
+    if not chosen:
+        labels = ", ".join(config.label for config, _ in plan)
+        raise EcgadvError(f"--only {only!r} matches nothing; the labels are {labels}")
+    if seeds is not None and seeds < 1:
+        raise EcgadvError(f"--seeds is {seeds}; give at least 1")
+    found = []
+    for config, number in chosen:
+        every = list(range(number if seeds is None else seeds))
+        groups = [every[i : i + config.together] for i in range(0, len(every), config.together)]
+        found += [Job(config, tuple(group)) for group in groups]
+    return found
+
+
+def state(job: Job, store: Store) -> dict[int, str]:
+    """Return for each seed of a job "done", "trained" or "missing"."""
+    fingerprint = data.load(job.config.dataset).fingerprint
+    found = {}
+    for seed in job.seeds:
+        weights = store.weights_folder(training_key(job.config, seed, fingerprint))
+        trained = "trained" if weights.exists() else "missing"
+        done = store.get(run_key(job.config, seed, fingerprint))
+        found[seed] = "done" if done else trained
+    return found
+
+
+def without_done(todo: list[Job], store: Store) -> list[Job]:
+    """Return the jobs without the seeds that have their record in `store`."""
+    left = []
+    for job in todo:
+        seeds = tuple(seed for seed, found in state(job, store).items() if found != "done")
+        if seeds:
+            left.append(Job(job.config, seeds))
+    return left
+
+
+def run_job(job: Job, options: Options, slot: int = 0) -> str:
+    """Train and evaluate one job; return "done", "busy" (another process has it) or "later"."""
+    torch.set_num_threads(options.threads)
+    store = Store(options.root)
+    with store.lock(f"{job.config.experiment}-{job.name}".replace("/", "-")) as mine:
+        if not mine:
+            return "busy"
+        deadline = None
+        if options.ends_at is not None:
+            deadline = time.monotonic() + options.ends_at - time.time()
+        with Progress(job.name, slot) as progress:
+            session = run.Session(
+                store,
+                torch.device(options.device),
+                deadline,
+                on_progress=progress.update,
+                command=options.command,
+            )
+            try:
+                run.train_missing(job.config, job.seeds, session)
+                for seed in job.seeds:
+                    run.run_once(job.config, seed, session)
+            except OutOfTime:
+                return "later"
+    return "done"
+
+
+def run_all(todo: Iterable[Job], options: Options) -> dict[str, str]:
+    """Run the jobs and return what became of each: "done" or "later" by the job's name.
+
+    Jobs that another process holds are put off and looked at again, so two commands on one folder
+    share the work.
+    """
+    check_device(options.device)
+    waiting, outcome = list(todo), {}
+    while waiting:
+        results = _pass(waiting, options)
+        outcome |= {job.name: result for job, result in results}
+        waiting = [job for job, result in results if result == "busy"]
+        if waiting:
+            time.sleep(WAIT)
+    return outcome
+
+
+def _pass(todo: list[Job], options: Options) -> list[tuple[Job, str]]:
+    """Try every job once."""
+    if options.processes == 1:
+        return [(job, run_job(job, options)) for job in todo]
+    # Spawned, because torch's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    slots = context.Manager().Queue()
+    for slot in range(options.processes):
+        slots.put(slot)
+    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+        futures = {pool.submit(_run_in_slot, job, options, slots): job for job in todo}
+        return [(futures[future], future.result()) for future in as_completed(futures)]
+
+
+def _run_in_slot(job: Job, options: Options, slots) -> str:
+    slot = slots.get()
+    try:
+        return run_job(job, options, slot)
+    finally:
+        slots.put(slot)
+
+
+def check_device(device: str) -> None:
+    """Raise EcgadvError if the device is unknown or not there."""
+    if device not in ("cpu", "cuda"):
+        raise EcgadvError(f"unknown device {device!r}; choose cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise EcgadvError("no CUDA device is visible to torch; use --device cpu")
+
+
+def default_processes(device: str) -> int:
+    """Return one process a core on a CPU, one on a GPU."""
+    return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)))
