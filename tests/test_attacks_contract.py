@@ -78,7 +78,7 @@ def assert_untouched(before, after):
     masked=st.booleans(),
     seed=st.integers(0, 100),
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_attack_keeps_the_contract(name, norm, shape, eps, bounded, masked, seed):
     attack, model = ATTACKS[name], Network(shape[1])
     norm = "linf" if name in LINF_ONLY else norm

@@ -227,20 +227,43 @@ def test_best_found_never_gets_worse_with_steps(norm, loss):
 
 def test_best_prefers_a_misclassified_example_of_lower_loss():
     class Valley(nn.Module):
-        """Class 1 wins only near x = 0.5; the cross-entropy of 0 is greater beyond, with 2."""
+        """Class 1 wins only near 0.5; beyond, 1 and 2 together cost more but neither wins."""
 
         def forward(self, x):
             place = x.mean((-2, -1))
-            rivals = 4 * torch.relu(place - 0.7)
-            return torch.stack([0 * place, 0.1 - 10 * (place - 0.5).abs(), rivals - 0.5], -1)
+            first = 0.1 - 1.5 * (place - 0.5).abs()
+            return torch.stack([0 * place, first, 112 * torch.relu(place - 0.5) - 9], -1)
 
-    x, y = torch.full((1, 1, 4), 0.4), torch.zeros(1, dtype=torch.int64)
-    threat = Threat(0.4)
-    options = {"step_size": 0.1, "random_start": False}
-    assert torch.equal(broken(Valley(), x, y), torch.tensor([False]))
-    found = pgd(Valley(), x, y, threat, steps=2, **options)
-    assert broken(Valley(), found, y).all()
-    torch.testing.assert_close(found, torch.full_like(x, 0.5))
+    model, y = Valley(), torch.zeros(1, dtype=torch.int64)
+    path = [torch.full((1, 1, 4), place) for place in (0.38, 0.48, 0.58)]
+    assert [bool(broken(model, x, y)) for x in path] == [False, True, False]
+    assert attack_loss("ce", model(path[2]), y) > attack_loss("ce", model(path[1]), y)
+    options = {"steps": 2, "step_size": 0.1, "random_start": False}
+    last = pgd(model, path[0], y, Threat(0.4), keep="last", **options)
+    torch.testing.assert_close(last, path[2])
+    for early_stop in (False, True):
+        best = pgd(model, path[0], y, Threat(0.4), early_stop=early_stop, **options)
+        torch.testing.assert_close(best, path[1])
+
+
+def test_a_network_that_uses_the_mask_gets_that_of_the_samples_still_in():
+    class Masked(Network):
+        uses_mask = True
+
+        def forward(self, x, mask=None):
+            return super().forward(torch.where(mask, x, 0.5))
+
+    model = Masked()
+    x, _ = batch(32, 1, 40, classes=4)
+    mask = torch.arange(40) < torch.arange(9, 41).view(32, 1, 1)
+    y = model(x, mask).argmax(-1)
+    options = {"steps": 8, "step_size": 0.02, "random_start": False, "early_stop": True}
+    together = pgd(model, x, y, Threat(0.06), mask=mask, **options)
+    assert 4 < int((model(together, mask).argmax(-1) != y).sum()) < 28
+    for i in range(32):
+        rows = slice(i, i + 1)
+        alone = pgd(model, x[rows], y[rows], Threat(0.06), mask=mask[rows], **options)
+        torch.testing.assert_close(alone, together[rows])
 
 
 def test_leading_seed_dimension_equals_runs_of_single_seeds():
@@ -270,14 +293,13 @@ def test_gradients_that_are_views_are_no_obstacle():
     torch.testing.assert_close(found, x + 0.1 * (1.0 - 2.0 * y)[:, None, None])
 
 
-def test_tiny_gradients_still_have_a_direction_in_l2():
+def test_tiny_gradients_still_give_a_step_of_the_right_length_in_l2():
     model = Linear(1, 6, scale=1e-25)
     x, y = batch(2, 1, 6)
     w = model.ascent(y) * 1e25
-    found = pgd(
-        model, x, y, Threat(0.5, "l2"), steps=1, step_size=0.5, random_start=False, keep="last"
-    )
-    torch.testing.assert_close(found, x + 0.5 * w / w.norm(dim=(1, 2), keepdim=True))
+    options = {"steps": 1, "step_size": 0.1, "random_start": False, "keep": "last"}
+    found = pgd(model, x, y, Threat(0.5, "l2"), **options)
+    torch.testing.assert_close(found, x + 0.1 * w / w.norm(dim=(1, 2), keepdim=True))
 
 
 def test_a_signal_that_is_not_finite_or_out_of_bounds_is_refused():
