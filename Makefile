@@ -62,5 +62,5 @@ $(STAMP): pyproject.toml constraints.txt
 	else $(PIP_INSTALL); fi
 	@touch $@
 
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --constraint constraints.txt \
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt \
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[book,data,test]'

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not options.no_demo:
             run_demo()
-        build(Path("_build"))
+        build(Path("_build"), root=ROOT)
     except (BuildError, NotebookError) as error:
         print(f"book: error: {error}", file=sys.stderr)
         return 1
@@ -58,11 +58,16 @@ def run_demo() -> None:
         raise BuildError(f"`ecgadv {' '.join(DEMO)}` failed, see above")
 
 
-def build(work: Path) -> None:
-    """Execute, stage, render, check and publish, from the repository's root.
+def build(work: Path, *, root: Path) -> None:
+    """Execute, stage, render, check and publish, in the repository's root.
 
     Args:
         work: the folder of everything that is made, relative to the root.
+        root: the repository, which is the working directory.
+
+    Raises:
+        BuildError: a figure, page, link or anchor is missing or wrong.
+        NotebookError: a notebook failed.
     """
     executed = work / "executed"
     execute_all(Path("notebooks"), executed, inputs=notebook_inputs())
@@ -76,8 +81,8 @@ def build(work: Path) -> None:
     if (work / "html/index.html").exists() and _read(published) == state:
         print("book: the pages are up to date")
         return
-    html = render(staged, work / "render")
-    broken = problems(html, forbidden=[str(ROOT), str(Path.home()) + "/"])
+    html = render(staged, work / "render", toc=root / "book/_toc.yml")
+    broken = problems(html, forbidden=[str(root), str(Path.home()) + "/"])
     if broken:
         raise BuildError("\n  ".join([f"{len(broken)} problems in the pages:", *broken[:40]]))
     published.unlink(missing_ok=True)
@@ -104,12 +109,19 @@ def check_registry(registry: Sequence[dict[str, str]], figures: Path) -> None:
         raise BuildError(f"not in book/figures.yml: {', '.join(strange)}")
 
 
-def render(source: Path, work: Path) -> Path:
-    """Render the staged book and return the folder of its pages; any warning is an error."""
+def render(source: Path, work: Path, *, toc: Path) -> Path:
+    """Render the staged book and return the folder of its pages; any warning is an error.
+
+    Args:
+        source: the staged book.
+        work: a folder for the rendering, made anew: a page left from a failed one would not be
+            looked at again.
+        toc: the table of contents, an absolute path.
+    """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source)]
-    command += ["--config", "_config.yml", "--toc", str(ROOT / "book/_toc.yml")]
+    command += ["--config", "_config.yml", "--toc", str(toc)]
     command += ["--path-output", str(work), "-W", "--keep-going", "-q"]
     print("book: rendering the pages", flush=True)
     done = subprocess.run(command, check=False, capture_output=True, text=True)

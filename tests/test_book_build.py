@@ -1,0 +1,199 @@
+"""The steps of book/build.py: execution, staging, link check, publication."""
+
+import json
+import sys
+
+import build
+import execute
+import nbformat
+import pytest
+import yaml
+from check_site import problems
+from stage import embed_figures, without_injected
+
+from ecgadv import figures
+
+PAGE = '<html><body><h1 id="top">T</h1>{}</body></html>'
+
+
+def notebook(folder, name, source, *, parameters="out = '.'"):
+    """Write a notebook of one parameters cell and one code cell."""
+    cells = [nbformat.v4.new_code_cell(text) for text in (parameters, source)]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    book = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    folder.mkdir(exist_ok=True)
+    nbformat.write(book, folder / name)
+    return folder / name
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """An empty project, the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("JUPYTER_PATH", "JUPYTER_PLATFORM_DIRS"):
+        monkeypatch.setenv(name, "")
+    return tmp_path
+
+
+def rel(path):
+    return path.relative_to(path.cwd())
+
+
+WRITE = """
+import sys
+from pathlib import Path
+folder = Path(out) / "figures"
+folder.mkdir(parents=True)
+(folder / "fig-a.csv").write_text(sys.executable)
+"""
+
+
+def test_notebooks_run_once_in_this_interpreter_until_something_changes(work, capsys):
+    source = notebook(work / "notebooks", "01-a.ipynb", WRITE)
+    executed = rel(work / "_build" / "executed")
+    made = executed / "figures" / "fig-a.csv"
+
+    execute.execute_all(rel(source.parent), executed, inputs="one")
+    assert made.read_text() == sys.executable
+    result = (executed / "01-a.ipynb").read_text()
+    assert str(work) not in result, "an absolute path in the executed notebook"
+
+    made.write_text("kept")
+    execute.execute_all(rel(source.parent), executed, inputs="one")
+    assert "unchanged" in capsys.readouterr().out
+    assert made.read_text() == "kept"
+
+    execute.execute_all(rel(source.parent), executed, inputs="two")
+    assert made.read_text() == sys.executable
+
+    source.unlink()
+    execute.execute_all(rel(source.parent), executed, inputs="two")
+    assert not made.exists() and not (executed / "01-a.ipynb").exists()
+
+
+def test_a_failing_notebook_is_named_and_nothing_is_published(work):
+    source = notebook(work / "notebooks", "02-b.ipynb", "1 / 0")
+    executed = rel(work / "_build" / "executed")
+    with pytest.raises(execute.NotebookError, match=r"02-b.ipynb, cell \d: ZeroDivisionError"):
+        execute.execute_all(rel(source.parent), executed, inputs="")
+    assert not (executed / "02-b.ipynb").exists()
+
+
+def test_an_undeclared_parameter_fails(work):
+    source = notebook(work / "notebooks", "03-c.ipynb", "", parameters="seeds = 3")
+    with pytest.raises(execute.NotebookError, match=r"declares seeds, not out"):
+        execute.execute(rel(source), work / "c.ipynb", parameters={"out": "."})
+
+
+def registry(*ids):
+    return [{"id": id, "notebook": "01-a.ipynb", "title": id} for id in ids]
+
+
+def test_registered_figures_need_all_their_files(tmp_path):
+    for suffix in figures.FORMATS:
+        (tmp_path / f"fig-a.{suffix}").write_text("")
+    build.check_registry(registry("fig-a"), tmp_path)
+    (tmp_path / "fig-a.pdf").unlink()
+    with pytest.raises(build.BuildError, match=r"lack files: fig-a.pdf"):
+        build.check_registry(registry("fig-a"), tmp_path)
+
+
+def test_unregistered_figures_fail(tmp_path):
+    (tmp_path / "fig-b.svg").write_text("")
+    with pytest.raises(build.BuildError, match=r"not in book/figures.yml: fig-b.svg"):
+        build.check_registry([], tmp_path)
+
+
+def test_saved_figures_become_entries_of_the_book(tmp_path):
+    provenance = dict.fromkeys(figures.PROVENANCE, "x")
+    described = {"title": "T", "caption": "C.", "alt": "A.", "provenance": provenance}
+    (tmp_path / "fig-a.json").write_text(json.dumps(described))
+    shown = {"data": {"image/png": "", figures.MIME: {"id": "fig-a"}}, "metadata": {"w": 1}}
+    plain = {"data": {"text/plain": "1"}}
+    injected = {"metadata": {"tags": ["injected-parameters"]}, "outputs": []}
+    cell = {"metadata": {}, "outputs": [shown, plain]}
+    book = without_injected({"cells": [injected, cell]})
+    embed_figures(book, tmp_path, origin={"fig-a": "01-a.ipynb"}, title="Book")
+    assert book["cells"] == [cell]
+    assert list(shown["data"]) == ["text/markdown"]
+    assert ":name: fig-a" in shown["data"]["text/markdown"]
+    assert plain["data"] == {"text/plain": "1"}
+
+
+def site(tmp_path, **pages):
+    for name, body in pages.items():
+        (tmp_path / f"{name}.html").write_text(PAGE.format(body))
+    return tmp_path
+
+
+def test_a_sound_site_has_no_problems(tmp_path):
+    (tmp_path / "a b.svg").write_text("<svg/>")
+    body = """<a href="#top">1</a><a href="two.html#top">2</a><a href="https://x.org/#y">3</a>
+    <img src="a%20b.svg" alt="">"""
+    assert problems(site(tmp_path, index=body, two="")) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ('<a href="none.html">', "no such file: none.html"),
+        ('<a href="#nowhere">', "no such anchor: #nowhere"),
+        ('<a href="two.html#nowhere">', "no such anchor: two.html#nowhere"),
+        ('<a href="../outside.html">', "no such file"),
+        ('<a href="/two.html">', "not relative to the page"),
+        ('<img src="none.png" alt="">', "no such file: none.png"),
+        ('<img src="two.html">', "image without alt"),
+        ('<script src="https://cdn.example/x.js"></script>', "loaded from the network"),
+        ('<link rel="stylesheet" href="//fonts.example/x.css">', "loaded from the network"),
+        ("run in /home/someone/ecgadv", "holds '/home/someone/'"),
+    ],
+)
+def test_each_kind_of_problem_is_found(tmp_path, body, problem):
+    (tmp_path / "outside.html").write_text("")
+    folder = tmp_path / "site"
+    folder.mkdir()
+    found = problems(site(folder, index=body, two=""), forbidden=["/home/someone/"])
+    assert len(found) == 1
+    assert problem in found[0]
+
+
+def test_pages_are_replaced_whole(tmp_path):
+    new, old = tmp_path / "new", tmp_path / "html"
+    for folder, text in ((new, "new"), (old, "old")):
+        folder.mkdir()
+        (folder / "index.html").write_text(text)
+    (old / "gone.html").write_text("")
+    build.publish(new, old)
+    assert [path.name for path in old.iterdir()] == ["index.html"]
+    assert (old / "index.html").read_text() == "new"
+    assert {path.name for path in tmp_path.iterdir()} == {"html"}
+
+
+def test_the_digest_sees_names_and_contents(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = build.digest([tmp_path])
+    assert build.digest([tmp_path]) == before
+    (tmp_path / "a").rename(tmp_path / "b")
+    renamed = build.digest([tmp_path])
+    (tmp_path / "b").write_text("2")
+    assert len({before, renamed, build.digest([tmp_path])}) == 3
+
+
+def test_a_page_that_does_not_render_stops_the_build(work, capsys):
+    """A broken reference is an error, and what was published stays."""
+    for name in ("book/assets", "notebooks", "_build/html", "ecgadv"):
+        (work / name).mkdir(parents=True)
+    (work / "_build/html/index.html").write_text("former")
+    (work / "book/index.md").write_text("# Title\n\nSee {numref}`fig-none`.\n")
+    toc = {"format": "jb-book", "root": "index"}
+    (work / "book/_toc.yml").write_text(yaml.safe_dump(toc))
+    (work / "book/figures.yml").write_text("[]")
+    (work / "book/claims.yml").write_text("[]")
+    (work / "book/reported.yml").write_text("[]")
+    (work / "constraints.txt").write_text("")
+    config = {"title": "T", "execute": {"execute_notebooks": "off"}}
+    (work / "_config.yml").write_text(yaml.safe_dump(config))
+    with pytest.raises(build.BuildError, match="fig-none"):
+        build.build(rel(work / "_build"), root=work)
+    assert (work / "_build/html/index.html").read_text() == "former"
