@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_demo() -> None:
     """Train and attack the small networks of the `demo` profile; finished runs are kept."""
     print(f"book: ecgadv {' '.join(DEMO)}", flush=True)
-    if subprocess.run([sys.executable, "-m", "ecgadv.cli", *DEMO], check=False).returncode:
+    if subprocess.run([sys.executable, "-m", "ecgadv", *DEMO], check=False).returncode:
         raise BuildError(f"`ecgadv {' '.join(DEMO)}` failed, see above")
 
 
@@ -94,7 +94,8 @@ def notebook_inputs() -> str:
     """Return one hash of all that a notebook can read: the package and the records."""
     sources = sorted(Path("ecgadv").rglob("*.py"))
     facts = [Path("book/claims.yml"), Path("book/reported.yml"), Path("constraints.txt")]
-    records = [p for root in ("runs", "book/records") for p in sorted(Path(root).rglob("*.json"))]
+    finished = "[!.]*/*.json"  # a folder whose name starts with a dot is still being written
+    records = [p for root in ("runs", "book/records") for p in sorted(Path(root).glob(finished))]
     return digest([*sources, *facts, *records])
 
 
