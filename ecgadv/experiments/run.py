@@ -23,7 +23,7 @@ from ecgadv.experiments.store import Record, Store
 from ecgadv.models import build
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.threat import Threat
-from ecgadv.training import Samples, train
+from ecgadv.training import OutOfTime, Samples, train
 
 # The range a signal can take, by the unit of the data; None where there is no physical bound.
 BOUNDS = {"normalised": (0.0, 1.0)}
@@ -186,7 +186,10 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
 
 
 def evaluate(config: Config, model: nn.Module, dataset: data.Dataset, session: Session):
-    """Return the numbers of metrics.json and the arrays of examples.npz."""
+    """Return the numbers of metrics.json and the arrays of examples.npz.
+
+    Raises OutOfTime when the session's deadline passes between two attacks.
+    """
     parts = data.split(dataset, config.split)
     test = parts.test
     x, y = torch.from_numpy(dataset.x[test]), dataset.y[test]
@@ -207,6 +210,8 @@ def evaluate(config: Config, model: nn.Module, dataset: data.Dataset, session: S
     for attack in config.attacks:
         held = {}
         for eps in attack.eps:
+            if session.deadline is not None and time.monotonic() > session.deadline:
+                raise OutOfTime
             done = sum(k.startswith("held/") for k in examples)
             session.on_progress(f"{attack.name} eps {eps:g}", done / total)
             held[eps] = _attack(attack, eps, model, x, y, mask, dataset.unit, held)
