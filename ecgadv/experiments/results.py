@@ -1,0 +1,331 @@
+"""Records of one config put together: flags of all seeds, accuracies with both intervals.
+
+Everything a page says about a network comes from here. Accuracies are class-balanced unless asked
+otherwise, because that is what paper B calls accuracy (PROTOCOLS row B3).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
+from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
+from ecgadv.experiments.store import Record, Store, merged
+
+# The order in which a page prefers them (DESIGN.md); demo is never evidence.
+PROFILES = ("paper", "short", "compact")
+WORST = "worst-case"
+AREA_TO = 0.1  # upper end of paper B's area under the curve
+_ORDER = ("ce", "nsr", "jacobian", "at")
+_PLAIN = {
+    "ce": "undefended",
+    "nsr": "NSR, beta {}",
+    "jacobian": "Jacobian, beta {}",
+    "at": "adversarial training, eps {}",
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its two 95 % intervals."""
+
+    seeds: Interval  # Student's t over the seeds; NaN bounds for one seed
+    both: Interval  # two-level bootstrap over seeds and test examples
+
+    @property
+    def value(self) -> float:
+        return self.both.estimate
+
+    @property
+    def low(self) -> float:
+        """The lower of the lower ends, a single seed's missing one left out."""
+        return float(np.nanmin([self.seeds.low, self.both.low]))
+
+    @property
+    def high(self) -> float:
+        """The higher of the higher ends, likewise."""
+        return float(np.nanmax([self.seeds.high, self.both.high]))
+
+
+@dataclass(frozen=True)
+class Result:
+    """All seeds of one config, evaluated on the same test examples.
+
+    Raises:
+        EcgadvError: the seeds were tested on different examples.
+    """
+
+    records: tuple[Record, ...]
+
+    def __post_init__(self) -> None:
+        ids = [examples["id"] for examples in self._examples]
+        if any(not np.array_equal(other, ids[0]) for other in ids[1:]):
+            raise EcgadvError(f"the seeds of {self.label} have different test examples")
+
+    @cached_property
+    def _examples(self) -> list[dict[str, np.ndarray]]:
+        return [record.examples() for record in self.records]
+
+    @property
+    def config(self) -> dict:
+        return self.records[0].config
+
+    @property
+    def label(self) -> str:
+        return self.config["label"]
+
+    @property
+    def split(self) -> str:
+        return self.label.split("/")[0]
+
+    @property
+    def network(self) -> str:
+        """mlp or cnn."""
+        return self.label.split("/")[1]
+
+    @property
+    def defense(self) -> str:
+        """Short name with the strength, such as nsr-0.4."""
+        return self.label.split("/")[2]
+
+    @property
+    def variant(self) -> str:
+        """faithful or corrected."""
+        return self.label.split("/")[3]
+
+    @property
+    def profile(self) -> str:
+        return self.config["profile"]
+
+    @property
+    def name(self) -> str:
+        """The defense in words."""
+        return plain(self.defense)
+
+    @property
+    def seeds(self) -> list[int]:
+        return [record.seed for record in self.records]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.records[0].run["data"]["classes"]
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Position of every test example in its dataset, (N,)."""
+        return self._examples[0]["id"]
+
+    @property
+    def y(self) -> np.ndarray:
+        return self._examples[0]["label"].astype(np.int64)
+
+    @property
+    def attacks(self) -> dict[str, list[float]]:
+        """The noise levels of every attack; those that all attacks share for the worst case."""
+        levels = {attack["name"]: attack["eps"] for attack in self.config["attacks"]}
+        shared = set.intersection(*(set(own) for own in levels.values()))
+        return {**levels, WORST: sorted(shared)}
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """Predicted classes without an attack, (S, N)."""
+        return np.stack([examples["prediction"] for examples in self._examples]).astype(np.int64)
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """Flags without an attack, (S, N)."""
+        return (self.predictions == self.y).astype(np.uint8)
+
+    def held(self, attack: str, eps: float) -> np.ndarray:
+        """Return flags (S, N) under an attack at one noise level; 0 is no attack.
+
+        The worst case of all attacks is taken example by example over all noise levels up to eps,
+        on the examples that every attack saw.
+        """
+        if eps == 0:
+            return self.clean
+        if attack == WORST:
+            return self._worst[eps]
+        return np.stack([examples[f"held/{attack}/{eps:g}"] for examples in self._examples])
+
+    @cached_property
+    def _worst(self) -> dict[float, np.ndarray]:
+        levels = self.attacks[WORST]
+        names = [name for name in self.attacks if name != WORST]
+        every = [self.held(name, eps) for name in names for eps in levels]
+        seen = np.all([flags != NOT_ATTACKED for flags in every], axis=(0, 1))
+        found, before = {}, np.where(seen, self.clean, NOT_ATTACKED).astype(np.uint8)
+        for eps in levels:
+            flags = {name: self.held(name, eps) for name in names}
+            rows = [
+                worst_case({name: held[s] for name, held in flags.items()}, among=seen)
+                for s in range(len(self.records))
+            ]
+            # What a smaller ball broke lies in the larger ball too.
+            before = found[eps] = np.minimum(before, np.stack(rows))
+        return found
+
+    def attacked(self, attack: str) -> int:
+        """Return how many test examples the attack saw."""
+        eps = self.attacks[attack][0]
+        return int((self.held(attack, eps) != NOT_ATTACKED).all(axis=0).sum())
+
+    def accuracy(self, attack: str, eps: float, *, balanced: bool = True) -> Estimate:
+        """Return the accuracy at one noise level."""
+        return estimate(self.held(attack, eps)[:, None], self, balanced=balanced)
+
+    def area(self, attack: str) -> Estimate:
+        """Return paper B's AUC(0.1), on the examples that the attack saw."""
+        levels, rows = self.area_rows(attack)
+        return estimate(rows, self, lambda a: metrics.auc(levels, a, AREA_TO))
+
+    def acc_robust(self, attack: str) -> Estimate:
+        """Return paper B's ACC_robust, on the examples that the attack saw."""
+        levels, rows = self.area_rows(attack)
+        return estimate(rows, self, lambda a: np.sqrt(a[..., 0] * metrics.auc(levels, a, AREA_TO)))
+
+    def area_rows(self, attack: str) -> tuple[list[float], np.ndarray]:
+        """Return the noise levels from 0 to 0.1 (M,) and the flags at them (S, M, N)."""
+        levels = [0.0, *(eps for eps in self.attacks[attack] if eps <= AREA_TO)]
+        return levels, np.stack([self.held(attack, eps) for eps in levels], axis=1)
+
+    def sensitivity(self, attack: str, eps: float) -> np.ndarray:
+        """Return the share of every class that holds, mean over seeds (K,)."""
+        counts = [
+            metrics.held_by_class(held, self.y, len(self.classes))
+            for held in self.held(attack, eps)
+        ]
+        return np.mean([held / np.maximum(attacked, 1) for held, attacked in counts], axis=0)
+
+
+def plain(defense: str) -> str:
+    """Return a defense in words: "nsr-0.4" gives "NSR, beta 0.4"."""
+    kind, _, strength = defense.partition("-")
+    return _PLAIN[kind].format(strength)
+
+
+def estimate(
+    rows: np.ndarray,
+    result: Result,
+    statistic: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    balanced: bool = True,
+) -> Estimate:
+    """Return a statistic of the accuracies of M rows of flags (S, M, N) with both intervals."""
+    k = len(result.classes)
+    join = statistic or (lambda accuracies: accuracies[..., 0])
+    both = seeds_and_examples_interval(rows, result.y, k, balanced=balanced, statistic=join)
+    common = (rows != NOT_ATTACKED).all(axis=(0, 1))
+    kept = np.where(common, rows, NOT_ATTACKED)
+    accuracies = [
+        [metrics.robust_accuracy(row, result.y, k, balanced=balanced) for row in seed]
+        for seed in kept
+    ]
+    return Estimate(seed_interval(join(np.array(accuracies))), both)
+
+
+def difference(
+    a: Result, b: Result, attack: str, *, eps: float | None = None, balanced: bool = True
+) -> Estimate:
+    """Return a minus b on the same examples, seed by seed.
+
+    Args:
+        a, b: results on the same test examples.
+        attack: name of the attack.
+        eps: the noise level whose accuracies are compared, 0 for clean ones; None compares
+            AUC(0.1).
+
+    Raises:
+        EcgadvError: other test examples, or no seed in common.
+    """
+    if not np.array_equal(a.ids, b.ids):
+        raise EcgadvError(f"{a.label} and {b.label} have different test examples: compare others")
+    shared = [seed for seed in a.seeds if seed in b.seeds]
+    if not shared:
+        raise EcgadvError(f"{a.label} and {b.label} share no seed: run the same seeds of both")
+    pick_a, pick_b = ([r.seeds.index(seed) for seed in shared] for r in (a, b))
+    if eps is not None:
+        rows_a, rows_b = (r.held(attack, eps)[:, None] for r in (a, b))
+        return estimate(
+            np.concatenate([rows_a[pick_a], rows_b[pick_b]], axis=1),
+            a,
+            lambda accuracies: accuracies[..., 0] - accuracies[..., 1],
+            balanced=balanced,
+        )
+    (levels, rows_a), (_, rows_b) = a.area_rows(attack), b.area_rows(attack)
+    m = len(levels)
+    return estimate(
+        np.concatenate([rows_a[pick_a], rows_b[pick_b]], axis=1),
+        a,
+        lambda v: metrics.auc(levels, v[..., :m]) - metrics.auc(levels, v[..., m:]),
+        balanced=balanced,
+    )
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of one experiment in one profile, in the order in which tables list them."""
+
+    profile: str
+    all: tuple[Result, ...]
+    released_root: Path  # folder of the records that came with the repository
+
+    def pick(self, **fields: str) -> list[Result]:
+        """Return the results whose properties (split, network, defense, ...) have these values."""
+        return [r for r in self.all if all(getattr(r, k) == v for k, v in fields.items())]
+
+    def one(self, **fields: str) -> Result | None:
+        """Return the only result with these properties, or None."""
+        found = self.pick(**fields)
+        if len(found) > 1:
+            raise EcgadvError(f"{len(found)} results have {fields}: name more of their properties")
+        return found[0] if found else None
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for result in self.all for record in result.records]
+
+    def released(self, record: Record) -> bool:
+        """Return whether a record came with the repository, and was not made here."""
+        return record.path.parent == self.released_root
+
+
+def load(stores: Sequence[Store], experiment: str, profile: str) -> Results:
+    """Return the results of the records in several stores; the first store with a key wins.
+
+    Args:
+        stores: the local one, then the released one.
+        experiment: such as paper-b.
+        profile: one of the profiles.
+    """
+    groups: dict[str, list[Record]] = {}
+    for record in merged(stores, experiment, profile):
+        groups.setdefault(record.config["label"], []).append(record)
+    results = [Result(_one_a_seed(label, group)) for label, group in groups.items()]
+    return Results(profile, tuple(sorted(results, key=_place)), stores[-1].root)
+
+
+def _one_a_seed(label: str, records: Iterable[Record]) -> tuple[Record, ...]:
+    """Return the records by seed; two of one seed come from two versions of the config."""
+    found = {record.seed: record for record in records}
+    kept = sorted(found.values(), key=lambda record: record.seed)
+    if any(record.config["attacks"] != kept[0].config["attacks"] for record in kept):
+        raise EcgadvError(f"records of {label} had different attacks: delete the outdated ones")
+    return tuple(kept)
+
+
+def _place(result: Result) -> tuple:
+    """Return the sort key: beatwise and MLP first, then the defenses as paper B lists them."""
+    kind, _, strength = result.defense.partition("-")
+    return (
+        result.split,
+        result.network != "mlp",
+        result.variant != "faithful",
+        _ORDER.index(kind),
+        float(strength or 0),
+    )
