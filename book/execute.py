@@ -91,7 +91,7 @@ def pin_kernel(folder: Path) -> None:
     spec = folder / "kernels" / KERNEL / "kernel.json"
     spec.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    argv += ["--log-level=ERROR"]  # it warns of its unencrypted, but local, connection
+    argv += ["--log-level=CRITICAL"]  # it reports its own shutdown as an error
     spec.write_text(
         json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}),
         encoding="utf-8",
