@@ -1,0 +1,300 @@
+"""Tables of the pages on results: what was run, how accurate, how robust, how sure."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ecgadv.claims import NOT_RUN, NOT_TRANSCRIBED, reported
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.intervals import Interval, mcnemar
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.experiments import suites
+from ecgadv.experiments.results import WORST, Estimate, Result, Results, difference, plain
+from ecgadv.experiments.suites import defenses_b
+from ecgadv.figures import Table
+
+ATTACK_NAMES = {
+    "noise": "white noise",
+    "pgd-100": "authors' PGD",
+    "sap": "SAP",
+    "pgd-margin": "PGD, margin loss",
+    WORST: "worst case of all",
+}
+SHOWN_EPS = 0.1  # paper B sums its curves up to here
+SHORT = {"cross-entropy": "ce", "adversarial": "at"}
+
+
+def percent(value: float) -> str:
+    """Return a share in percent, an undefined one as a dash."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+
+
+def bounds(interval: Interval) -> str:
+    """Return the ends of an interval in percent; a single seed has none."""
+    if np.isnan(interval.low):
+        return "one seed"
+    return f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def signed_bounds(interval: Interval) -> str:
+    """Return the ends of the interval of a difference, in percentage points with signs."""
+    if np.isnan(interval.low):
+        return "one seed"
+    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
+
+
+def signed(estimate: Estimate) -> str:
+    """Return a difference in percentage points."""
+    return f"{100 * estimate.value:+.1f}"
+
+
+def authors_defenses(network: str) -> list[str]:
+    """Return paper B's defenses of a network at the authors' strengths, as labels name them."""
+    return [
+        SHORT.get(name, name) + ("" if strength is None else f"-{strength:g}")
+        for name, strength in defenses_b(f"beat-{network}")
+    ]
+
+
+def chosen(
+    results: Results, network: str, *, split: str = "beatwise", variant: str = "faithful"
+) -> dict[str, Result | None]:
+    """Return paper B's defenses of a network by label; None is not run."""
+    where = {"network": network, "split": split, "variant": variant}
+    return {d: results.one(**where, defense=d) for d in authors_defenses(network)}
+
+
+def planned(results: Results) -> Table:
+    """Return what the suite holds in this profile and how many seeds of it there are."""
+    rows = []
+    for config, seeds in suites.plan("paper-b", results.profile):
+        split, network, defense, variant = config.label.split("/")
+        found = results.one(split=split, network=network, defense=defense, variant=variant)
+        where = {results.released(r) for r in found.records} if found else set()
+        origin = " and ".join(["local"] * (False in where) + ["released"] * (True in where))
+        done = f"{len(found.seeds)} of {seeds}, {origin}" if found else NOT_RUN
+        rows.append((split, network.upper(), plain(defense), variant, done))
+    return _table(("split", "network", "defense", "variant", "seeds"), rows)
+
+
+def clean(results: dict[str, Result | None], reported_path: str | Path) -> Table:
+    """Return clean accuracy with its intervals, macro-F1, and what the paper reports."""
+    head = ("defense", "natural, %", "t over seeds", "bootstrap", "class-balanced, %")
+    head += ("t over seeds ", "bootstrap ", "macro-F1, %", "seeds", "reported")
+    rows = []
+    for defense, result in results.items():
+        if result is None:
+            rows.append((plain(defense), *[NOT_RUN] * 8, NOT_TRANSCRIBED))
+            continue
+        cells: list[Any] = [result.name]
+        for balanced in (False, True):
+            found = result.accuracy(WORST, 0, balanced=balanced)
+            cells += [percent(found.value), bounds(found.seeds), bounds(found.both)]
+        f1 = [metrics.macro_f1(p, result.y, len(result.classes)) for p in result.predictions]
+        said = paper_says(reported_path, result, attack="none", metric="accuracy")
+        rows.append((*cells, percent(float(np.mean(f1))), len(result.seeds), said))
+    return _table(head, rows)
+
+
+def headline(results: dict[str, Result | None]) -> Table:
+    """Return accuracy without an attack and under each at eps 0.1, means over seeds."""
+    head = ["defense", "clean, %", *(f"{name}, %" for name in ATTACK_NAMES.values())]
+    rows = []
+    for defense, result in results.items():
+        if result is None:
+            rows.append((plain(defense), *[NOT_RUN] * (len(head) - 1)))
+            continue
+        values = [result.accuracy(WORST, 0).value]
+        values += [result.accuracy(attack, SHOWN_EPS).value for attack in ATTACK_NAMES]
+        rows.append((result.name, *map(percent, values)))
+    return _table(head, rows)
+
+
+def summaries(results: dict[str, Result | None], reported_path: str | Path) -> Table:
+    """Return paper B's AUC(0.1) and ACC_robust under every attack, with intervals."""
+    head = ("attack", "defense", "clean, %", "AUC(0.1), %", "ACC_robust, %")
+    head += ("t over seeds", "bootstrap", "reported", "n", "seeds")
+    rows = []
+    missing = [plain(defense) for defense, result in results.items() if result is None]
+    for attack, name in ATTACK_NAMES.items():
+        for result in filter(None, results.values()):
+            robust = result.acc_robust(attack)
+            said = paper_says(reported_path, result, attack=attack, metric="acc_robust")
+            rows.append(
+                (
+                    name,
+                    result.name,
+                    percent(result.accuracy(WORST, 0).value),
+                    percent(result.area(attack).value),
+                    percent(robust.value),
+                    bounds(robust.seeds),
+                    bounds(robust.both),
+                    said,
+                    f"{robust.both.n_examples:,}",
+                    len(result.seeds),
+                )
+            )
+    rows += [("all", name, *[NOT_RUN] * 5, NOT_TRANSCRIBED, "", "") for name in missing]
+    return _table(head, rows)
+
+
+def paper_says(path: str | Path, result: Result, *, attack: str, metric: str) -> str:
+    """Return what paper B reports of this network, in percent, or "not transcribed"."""
+    if attack not in ("none", "pgd-100", "sap") or result.variant != "faithful":
+        return "-"
+    value = reported(
+        path,
+        paper="ma2022",
+        dataset="mitdb",
+        network=result.network,
+        defense=result.defense,
+        attack=attack,
+        metric=metric,
+    )
+    return value if isinstance(value, str) else percent(value)
+
+
+def ranking(results: dict[str, Result | None]) -> Table:
+    """Return the defenses' AUC(0.1) under the authors' PGD and in the worst case, with ranks.
+
+    Both on the examples that every attack saw.
+    """
+    found = [result for result in results.values() if result]
+    theirs = [area_on_common(result, "pgd-100") for result in found]
+    worst = [result.area(WORST).value for result in found]
+    place_theirs, place_worst = ranks(theirs), ranks(worst)
+    rows = [
+        (
+            result.name,
+            percent(theirs[i]),
+            place_theirs[i],
+            percent(worst[i]),
+            place_worst[i],
+            f"{100 * (worst[i] - theirs[i]):+.1f}",
+        )
+        for i, result in enumerate(found)
+    ]
+    head = ("defense", "authors' PGD, AUC %", "rank", "worst case, AUC %", "rank ", "points lost")
+    return _table(head, rows)
+
+
+def area_on_common(result: Result, attack: str) -> float:
+    """Return AUC(0.1), mean over seeds, on the examples that every attack saw."""
+    levels, rows = result.area_rows(attack)
+    seen = (result.held(WORST, levels[-1]) != NOT_ATTACKED).all(axis=0)
+    kept = np.where(seen, rows, NOT_ATTACKED)
+    k = len(result.classes)
+    curves = [
+        [metrics.robust_accuracy(row, result.y, k, balanced=True) for row in seed] for seed in kept
+    ]
+    return float(np.mean(metrics.auc(levels, np.array(curves))))
+
+
+def ranks(values: Sequence[float]) -> list[int]:
+    """Return the place of every value, 1 for the largest; equal ones share the better place."""
+    return [1 + sum(other > value for other in values) for value in values]
+
+
+def compared(results: dict[str, Result | None], *, attack: str = WORST) -> Table:
+    """Return every pair of defenses on the same examples: difference and McNemar's test.
+
+    McNemar compares two networks, so there is one test a seed; the table gives the largest p of
+    the seeds, and the examples on which only one of the two held, summed over seeds. The p-values
+    are not corrected for the number of pairs.
+    """
+    found = [result for result in results.values() if result]
+    head = ("a", "b", "a minus b, points", "t over seeds", "bootstrap")
+    head += ("only a held", "only b held", "largest p", "n", "seeds")
+    rows = []
+    for i, a in enumerate(found):
+        for b in found[i + 1 :]:
+            gap = difference(a, b, attack, eps=SHOWN_EPS)
+            shared = [seed for seed in a.seeds if seed in b.seeds]
+            held_a, held_b = a.held(attack, SHOWN_EPS), b.held(attack, SHOWN_EPS)
+            tests = [
+                mcnemar(held_a[a.seeds.index(seed)], held_b[b.seeds.index(seed)]) for seed in shared
+            ]
+            rows.append(
+                (
+                    a.name,
+                    b.name,
+                    signed(gap),
+                    signed_bounds(gap.seeds),
+                    signed_bounds(gap.both),
+                    sum(test.only_a for test in tests),
+                    sum(test.only_b for test in tests),
+                    _p(max(test.p_value for test in tests)),
+                    gap.both.n_examples,
+                    len(shared),
+                )
+            )
+    return _table(head, rows)
+
+
+def side_by_side(
+    left: dict[str, Result | None], right: dict[str, Result | None], names: tuple[str, str]
+) -> Table:
+    """Return clean accuracy and AUC(0.1) of the same defenses in two settings.
+
+    Args:
+        left, right: results by defense; a defense that neither has is left out.
+        names: of the two settings, such as faithful and corrected.
+    """
+    head = ("defense", "setting", "natural, %", "class-balanced, %", "authors' PGD, AUC %")
+    head += ("worst case, AUC %", "t over seeds", "bootstrap", "n", "seeds")
+    rows = []
+    for defense in (d for d in left if left[d] or right.get(d)):
+        for name, result in zip(names, (left[defense], right.get(defense)), strict=True):
+            if result is None:
+                rows.append((plain(defense), name, *[NOT_RUN] * 6, "", ""))
+                continue
+            worst = result.area(WORST)
+            rows.append(
+                (
+                    result.name,
+                    name,
+                    percent(result.accuracy(WORST, 0, balanced=False).value),
+                    percent(result.accuracy(WORST, 0).value),
+                    percent(result.area("pgd-100").value),
+                    percent(worst.value),
+                    bounds(worst.seeds),
+                    bounds(worst.both),
+                    f"{worst.both.n_examples:,}",
+                    len(result.seeds),
+                )
+            )
+    return _table(head, rows)
+
+
+def by_class(results: Iterable[Result]) -> Table:
+    """Return clean sensitivity and precision of every class, means over seeds, with its beats."""
+    head = ("defense", "class", "test beats", "sensitivity, %", "precision, %")
+    rows = []
+    for result in results:
+        k = len(result.classes)
+        recall = np.mean([metrics.sensitivity(p, result.y, k) for p in result.predictions], axis=0)
+        right = np.mean([metrics.precision(p, result.y, k) for p in result.predictions], axis=0)
+        counts = np.bincount(result.y, minlength=k)
+        for c, name in enumerate(result.classes):
+            rows.append(
+                (result.name, name, f"{counts[c]:,}", percent(recall[c]), percent(right[c]))
+            )
+    return _table(head, rows)
+
+
+def differences(results: Iterable[Result]) -> str:
+    """Return how the configs differ from the paper's protocol, as a markdown list."""
+    lines = dict.fromkeys(line for result in results for line in result.config["differs"])
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return a table from rows; headings that read alike must differ, by a blank at least."""
+    columns = zip(*rows, strict=True) if rows else [[] for _ in head]
+    return Table(dict(zip(head, map(list, columns), strict=True)))

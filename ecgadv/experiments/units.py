@@ -1,0 +1,70 @@
+"""What one unit of a normalised signal is in microvolts, also where the recordings are not.
+
+The beats of MIT-BIH are not part of the repository, so `book/recordings.yml` keeps what the pages
+say of their voltage. It was written by
+
+    python -m ecgadv.experiments.units mitdb > book/recordings.yml
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv import data
+
+SPLITS = ("beatwise", "interpatient")
+QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}
+
+
+def facts(dataset: data.Dataset, split: str) -> dict:
+    """Return size, people and voltage of the test part of a split."""
+    test = data.split(dataset, split).test
+    found = np.quantile(dataset.unit_mv[test], list(QUANTILES.values()))
+    return {
+        "dataset": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "split": split,
+        "test_beats": len(test),
+        "test_records": len(np.unique(dataset.record[test])),
+        "unit_microvolts": {
+            name: round(1000 * float(mv), 1) for name, mv in zip(QUANTILES, found, strict=True)
+        },
+    }
+
+
+def stored(path: str | Path, run: dict, split: str) -> dict | None:
+    """Return the facts of the data of a record, or None if they are not known.
+
+    Args:
+        path: recordings.yml.
+        run: the record's run.json.
+        split: beatwise or interpatient.
+    """
+    import yaml
+
+    if run["data"]["name"] == "synthetic":
+        return facts(data.load("synthetic"), split)
+    listed = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    wanted = (run["data"]["fingerprint"], split)
+    return next((f for f in listed if (f["fingerprint"], f["split"]) == wanted), None)
+
+
+def in_words(found: dict | None, eps: float) -> str:
+    """Return what a noise level is in microvolts, for a caption."""
+    if found is None:
+        return f"eps {eps:g} is {eps:g} of each beat's range (its voltage is not known)"
+    low, median, high = (eps * found["unit_microvolts"][name] for name in QUANTILES)
+    return (
+        f"eps {eps:g} is {eps:g} of each beat's range, {median:,.0f} µV in the median test beat "
+        f"({low:,.0f} to {high:,.0f} µV in 90 % of them)"
+    )
+
+
+if __name__ == "__main__":
+    import yaml
+
+    print("# Facts on recordings that the repository does not hold; see", end=" ")
+    print("ecgadv/experiments/units.py.")
+    dataset = data.load(sys.argv[1])
+    yaml.safe_dump([facts(dataset, split) for split in SPLITS], sys.stdout, sort_keys=False)
