@@ -134,7 +134,8 @@ def test_markdown_has_anchor_alt_caption_files_and_citation(saved):
     assert "Accuracy of one network, n = 3." in text
     for suffix in figures.FORMATS:
         assert f"</figures/fig-line.{suffix}>`" in text
-    assert "</sources/01-a.ipynb>" in text
+    assert "</sources/01-a.ipynb>` from data `synthetic ff00` with seeds 0, 1 at commit" in text
+    assert "by `ecgadv run paper-b --profile demo`." in text
     assert "“A line”, figure `fig-line` of *The book*, commit 012345678" in text
 
 

@@ -186,8 +186,9 @@ def markdown(id: str, folder: str | Path, *, notebook: str, page: str) -> str:
     described = json.loads((Path(folder) / f"{id}.json").read_text(encoding="utf-8"))
     source = described["provenance"]
     links = " · ".join(f"{{download}}`{f.upper()} </figures/{id}.{f}>`" for f in FORMATS)
-    commit = source["commit"]
-    short = ", ".join(c[:9] for c in ([commit] if isinstance(commit, str) else commit))
+    short = ", ".join(c[:9] for c in _listed(source["commit"]))
+    data = ", ".join(name[:30] for name in _listed(source["data"]))
+    seeds = ", ".join(map(str, source["seeds"]))
     return "\n".join(
         [
             f"::::{{figure}} /figures/{id}.svg",
@@ -201,8 +202,10 @@ def markdown(id: str, folder: str | Path, *, notebook: str, page: str) -> str:
             f":::{{dropdown}} Files, source and citation of `{id}`",
             f"Files: {links}",
             "",
-            f"Made by {{download}}`{Path(notebook).name} <{notebook}>` with `{source['command']}` "
-            f"at commit `{short}`; seeds {source['seeds']}; data `{source['data']}`.",
+            f"Made by {{download}}`{Path(notebook).name} <{notebook}>` from data `{data}` with "
+            f"seeds {seeds} at commit {short}, by "
+            + ", ".join(f"`{command}`" for command in _listed(source["command"]))
+            + ".",
             "",
             f"Cite as: The ecgadv authors. “{described['title']}”, figure `{id}` of *{page}*, "
             f"commit {short}.",
@@ -249,6 +252,10 @@ def _texts(value: Any) -> Iterable[str]:
 def _one_or_all(values: Iterable[str]) -> str | list[str]:
     distinct = sorted(set(values))
     return distinct[0] if len(distinct) == 1 else distinct
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:
