@@ -16,6 +16,9 @@ import numpy as np
 import ecgadv
 from ecgadv.errors import EcgadvError
 
+# A folder whose name starts with a dot is still being written, or was left by a killed process.
+_FINISHED = "[!.]*/run.json"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -79,7 +82,7 @@ class Store:
 
     def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
         """Return the finished records, ordered by config label and seed."""
-        found = [Record(path.parent) for path in sorted(self.root.glob("*/run.json"))]
+        found = [Record(path.parent) for path in sorted(self.root.glob(_FINISHED))]
         found = [
             record
             for record in found
