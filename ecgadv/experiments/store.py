@@ -104,16 +104,21 @@ class Store:
     def publish(self, folder: Path) -> Iterator[Path]:
         """Give a temporary folder to write into, and move it to `folder` if all went well.
 
+        What stood there before is replaced.
+
         A reader sees the whole folder or none; a killed writer leaves only a folder that the
         next one for the same key removes.
         """
-        part = folder.with_name(f".{folder.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
+        part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
+        for left in (part, old):
+            shutil.rmtree(left, ignore_errors=True)
         part.mkdir(parents=True)
         try:
             yield part
             for path in part.iterdir():
                 _flush(path)
+            if folder.exists():
+                folder.replace(old)
             part.replace(folder)
         except OSError as error:
             if error.errno == errno.ENOSPC:
@@ -121,7 +126,8 @@ class Store:
                 raise EcgadvError(text) from error
             raise
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            for left in (part, old):
+                shutil.rmtree(left, ignore_errors=True)
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[bool]:
