@@ -6,6 +6,8 @@ import fcntl
 import json
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +35,10 @@ class Record:
     @cached_property
     def run(self) -> dict:
         """Config, seed, command, commit, versions, device, data and seconds."""
-        return _read_json(self.path / "run.json")
+        found = _read_json(self.path / "run.json")
+        if not isinstance(found, dict) or not {"config", "seed", "data"} <= found.keys():
+            raise _damaged(self.path / "run.json", EcgadvError("config, seed or data is missing"))
+        return found
 
     @cached_property
     def metrics(self) -> dict:
@@ -54,15 +59,24 @@ class Record:
 
     def examples(self) -> dict[str, np.ndarray]:
         """Return id, label, logits and one uint8 array "held/ATTACK/EPS" for each attack."""
-        with np.load(self.path / "examples.npz") as arrays:
-            return dict(arrays)
+        path = self.path / "examples.npz"
+        try:
+            with np.load(path) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> EcgadvError:
+    text = f"record {path.parent.name} is damaged ({path.name}: {error}); delete it"
+    return EcgadvError(f"{text} and run its suite again")
 
 
 def _read_json(path: Path) -> dict:
     try:
         return json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise EcgadvError(f"record {path.parent.name} is damaged ({error}); delete it") from error
+    except (OSError, ValueError) as error:  # ValueError: neither JSON nor even text
+        raise _damaged(path, error) from error
 
 
 class Store:
