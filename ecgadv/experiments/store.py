@@ -124,8 +124,9 @@ class Store:
         next one for the same key removes.
         """
         part, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
-        for left in (part, old):
-            shutil.rmtree(left, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.replace(folder)  # a writer was killed between its two renames
+        shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
             yield part
@@ -140,8 +141,9 @@ class Store:
                 raise EcgadvError(text) from error
             raise
         finally:
-            for left in (part, old):
-                shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(part, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[bool]:
