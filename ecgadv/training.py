@@ -4,6 +4,8 @@ Several seeds of one network may be trained side by side as a stacked network (s
 `ecgadv.models.stacking`); each draws its own batches from its own seed.
 """
 
+import io
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -166,7 +168,12 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule
 def _resume(checkpoint: Path | None, model, optimizer) -> list[dict]:
     if checkpoint is None or not checkpoint.exists():
         return []
-    state = torch.load(checkpoint, weights_only=True, map_location=next(model.parameters()).device)
+    device = next(model.parameters()).device
+    try:
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        text = f"checkpoint {checkpoint.name} is damaged; delete it and run the command again"
+        raise EcgadvError(text) from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["history"]
@@ -177,5 +184,7 @@ def _save(checkpoint: Path | None, model, optimizer, history) -> None:
         return
     part = checkpoint.with_suffix(".part")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-    torch.save(state, part)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    part.write_bytes(buffer.getvalue())  # a full disk shows as OSError, from torch.save it does not
     part.replace(checkpoint)
