@@ -70,12 +70,15 @@ def epoch_order(y: np.ndarray, schedule: Schedule, seed: int, epoch: int) -> np.
     """
     rng = np.random.default_rng([seed, epoch])
     if schedule.sampler == "natural":
-        return rng.permutation(len(y))[: round(schedule.epoch_share * len(y))]
+        return _share(rng.permutation(len(y)), schedule)
     members = [np.flatnonzero(y == label) for label in np.unique(y)]
     largest = max(len(index) for index in members)
     tiled = [rng.permutation(np.resize(index, largest)) for index in members]
-    order = np.stack(tiled, axis=1).ravel()
-    return order[: round(schedule.epoch_share * len(order))]
+    return _share(np.stack(tiled, axis=1).ravel(), schedule)
+
+
+def _share(order: np.ndarray, schedule: Schedule) -> np.ndarray:
+    return order[: max(1, round(schedule.epoch_share * len(order)))]
 
 
 def train(
