@@ -18,8 +18,8 @@ def _kernel_dims(layer: Layer) -> tuple[int, ...]:
 
 
 def _norms(weight: Tensor, dims: tuple[int, ...]) -> Tensor:
-    tiny = torch.finfo(weight.dtype).tiny
-    return torch.linalg.vector_norm(weight, dim=dims, keepdim=True).clamp_min(tiny)
+    norms = torch.linalg.vector_norm(weight, dim=dims, keepdim=True)
+    return norms.where(norms > 0, 1)  # a kernel of zeros stays one, with the bias it has
 
 
 @torch.no_grad()
