@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ecgadv import attacks, data, defenses
@@ -96,6 +97,19 @@ def fresh_model(config: Config, dataset: data.Dataset, seed: int) -> nn.Module:
         )
 
 
+def load_model(config: Config, dataset: data.Dataset, weights: Path) -> nn.Module:
+    """Return the config's network with the weights of a safetensors file.
+
+    Raises EcgadvError if the file is damaged or holds another network.
+    """
+    model = fresh_model(config, dataset, 0)
+    try:
+        model.load_state_dict(load_file(weights))
+    except (SafetensorError, RuntimeError) as error:
+        raise EcgadvError(f"{weights.parent.name}/{weights.name} is damaged: delete it") from error
+    return model
+
+
 def samples(dataset: data.Dataset, index: np.ndarray, device, *, masked: bool) -> Samples:
     """Return the chosen examples on the device."""
     mask = torch.from_numpy(dataset.mask(index)).to(device) if masked else None
@@ -140,7 +154,7 @@ def train_missing(config: Config, seeds: Sequence[int], session: Session) -> Non
     for seed, single in zip(seeds, unstack(model) if len(seeds) > 1 else [model], strict=True):
         with session.store.publish(folders[seed]) as part:
             state = {k: v.detach().cpu().contiguous() for k, v in single.state_dict().items()}
-            save_file(state, part / "weights.safetensors")
+            (part / "weights.safetensors").write_bytes(save(state))
             _write_json(part / "training.json", about | {"history": history})
     checkpoint.unlink(missing_ok=True)
 
@@ -157,8 +171,7 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         return record
     train_missing(config, [seed], session)
     folder = session.store.weights_folder(training_key(config, seed, dataset.fingerprint))
-    model = fresh_model(config, dataset, seed).to(session.device)
-    model.load_state_dict(load_file(folder / "weights.safetensors"))
+    model = load_model(config, dataset, folder / "weights.safetensors").to(session.device)
     began = time.monotonic()
     numbers, examples = evaluate(config, model, dataset, session)
     training = json.loads((folder / "training.json").read_text())

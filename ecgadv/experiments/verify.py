@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import run
@@ -69,8 +68,7 @@ def verify(record: Record, session: run.Session, *, retrain: bool) -> Comparison
             return compare(record, again.metrics, again.examples())
     if not record.weights.exists():
         raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
-    model = run.fresh_model(config, dataset, seed).to(session.device)
-    model.load_state_dict(load_file(record.weights))
+    model = run.load_model(config, dataset, record.weights).to(session.device)
     return compare(record, *run.evaluate(config, model, dataset, session))
 
 
