@@ -122,15 +122,19 @@ def train_missing(config: Config, seeds: Sequence[int], session: Session) -> Non
     dataset = session.dataset(config.dataset)
     keys = {seed: training_key(config, seed, dataset.fingerprint) for seed in seeds}
     folders = {seed: session.store.weights_folder(keys[seed]) for seed in seeds}
-    seeds = [seed for seed in seeds if not folders[seed].exists()]
-    if not seeds:
+    missing = [seed for seed in seeds if not folders[seed].exists()]
+    checkpoint = _checkpoint(session, keys)
+    if not missing:
+        checkpoint.unlink(missing_ok=True)
         return
+    # A group that was begun is gone on with, even if it was killed while publishing its seeds.
+    if not checkpoint.exists():
+        seeds, checkpoint = missing, _checkpoint(session, {seed: keys[seed] for seed in missing})
     train_part = data.split(dataset, config.split).train
     masked = config.defense.variant == "corrected"
     models = [fresh_model(config, dataset, seed) for seed in seeds]
     model = (stack(models) if len(seeds) > 1 else models[0]).to(session.device)
     generator = torch.Generator(session.device)
-    checkpoint = session.store.checkpoint("-".join(keys[seed] for seed in seeds))
     history = train(
         model,
         build_loss(config, dataset.unit, generator),
@@ -144,19 +148,29 @@ def train_missing(config: Config, seeds: Sequence[int], session: Session) -> Non
             f"train, loss {line['loss']:.4f}", line["epoch"] / config.schedule.epochs
         ),
     )
-    seconds = sum(line["seconds"] for line in history)
     about = {
         "seeds_together": list(seeds),
         "command": session.command,
-        "seconds": round(seconds / len(seeds), 1),
+        "seconds": round(sum(line["seconds"] for line in history) / len(seeds), 1),
         **provenance.environment(session.device),
+        "history": history,
     }
     for seed, single in zip(seeds, unstack(model) if len(seeds) > 1 else [model], strict=True):
-        with session.store.publish(folders[seed]) as part:
-            state = {k: v.detach().cpu().contiguous() for k, v in single.state_dict().items()}
-            (part / "weights.safetensors").write_bytes(save(state))
-            _write_json(part / "training.json", about | {"history": history})
+        if seed in missing:
+            with session.store.publish(folders[seed]) as part:
+                _write_weights(part, single)
+                _write_json(part / "training.json", about)
     checkpoint.unlink(missing_ok=True)
+
+
+def _write_weights(folder: Path, model: nn.Module) -> None:
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    (folder / "weights.safetensors").write_bytes(save(state))
+
+
+def _checkpoint(session: Session, keys: dict[int, str]) -> Path:
+    """Return the file that holds the progress of seeds trained side by side."""
+    return session.store.checkpoint("-".join(keys.values()))
 
 
 def run_once(config: Config, seed: int, session: Session) -> Record:
