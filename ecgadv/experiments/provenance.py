@@ -25,6 +25,7 @@ def commit() -> tuple[str, bool]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", Path(ecgadv.__file__).name)  # another project's tree?
         return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "."))
     except (OSError, subprocess.CalledProcessError):
         return os.environ.get("ECGADV_COMMIT", "unknown"), False
