@@ -230,5 +230,7 @@ def known(suite: str | None = None, profile: str | None = None) -> list[tuple[st
     """Return the (suite, profile) pairs there are, narrowed to a suite or a profile."""
     pairs = [pair for pair in SUITES if suite in (None, pair[0]) and profile in (None, pair[1])]
     if not pairs:
-        plan(suite or next(iter(SUITES))[0], profile or "")  # raises, with what there is
+        wanted = " in profile ".join(repr(name) for name in (suite, profile) if name is not None)
+        names = ", ".join(f"{s} --profile {p}" for s, p in SUITES)
+        raise EcgadvError(f"nothing is called {wanted}; choose among {names}")
     return pairs
