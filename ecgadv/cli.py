@@ -316,13 +316,27 @@ def _run(options):
         threads=options.threads,
         processes=options.processes or runner.default_processes(options.device),
         ends_at=None if options.deadline is None else time.time() + 60 * options.deadline,
-        command=shlex.join(["ecgadv", *sys.argv[1:]]),
+        command=_run_command(options),
     )
     outcome = runner.run_all(jobs, settings)
     later = [name for name, result in outcome.items() if result == "later"]
     print(f"{len(outcome) - len(later)} of {len(outcome)} jobs are done; records in {options.runs}")
     if later:
         print(f"stopped at the deadline: {', '.join(later)}; the same command goes on with them")
+
+
+def _run_command(options):
+    """The command for the record: what decides the result, no folder of this machine."""
+    words = ["ecgadv", "run", options.suite, "--profile", options.profile]
+    if options.only != "*":
+        words += ["--only", options.only]
+    if options.seeds is not None:
+        words += ["--seeds", str(options.seeds)]
+    if options.device != "cpu":
+        words += ["--device", options.device]
+    if options.threads != 1:
+        words += ["--threads", str(options.threads)]
+    return shlex.join(words)
 
 
 def _status(options):

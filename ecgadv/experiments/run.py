@@ -1,7 +1,6 @@
 """One run: train a network or take the weights that are there, attack it, write the record."""
 
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -46,14 +45,14 @@ class Session:
         device: where networks live.
         deadline: `time.monotonic()` after which nothing new starts, or None.
         on_progress: called with a description and the share done, from 0 to 1.
-        command: what the user typed, for the record.
+        command: what makes the run again, for the record.
     """
 
     store: Store
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     deadline: float | None = None
     on_progress: Callable[[str, float], None] = lambda text, share: None
-    command: str = field(default_factory=lambda: " ".join(["ecgadv", *sys.argv[1:]]))
+    command: str = "ecgadv.experiments.run.run_once"
     _data: dict = field(default_factory=dict)
 
     def dataset(self, name: str) -> data.Dataset:
