@@ -1,6 +1,7 @@
 """Run many configs: resume what is begun, skip what is done, several processes if wanted."""
 
 import fnmatch
+import functools
 import multiprocessing
 import os
 import time
@@ -70,14 +71,20 @@ def jobs(suite: str, profile: str, *, only: str = "*", seeds: int | None = None)
     return found
 
 
+@functools.cache
+def fingerprint(dataset: str) -> str:
+    """Return the fingerprint of a dataset; one process reads it once."""
+    return data.load(dataset).fingerprint
+
+
 def state(job: Job, store: Store) -> dict[int, str]:
     """Return for each seed of a job "done", "trained" or "missing"."""
-    fingerprint = data.load(job.config.dataset).fingerprint
+    own = fingerprint(job.config.dataset)
     found = {}
     for seed in job.seeds:
-        weights = store.weights_folder(training_key(job.config, seed, fingerprint))
+        weights = store.weights_folder(training_key(job.config, seed, own))
         trained = "trained" if weights.exists() else "missing"
-        done = store.get(run_key(job.config, seed, fingerprint))
+        done = store.get(run_key(job.config, seed, own))
         found[seed] = "done" if done else trained
     return found
 
