@@ -1,5 +1,6 @@
 """Run many configs: resume what is begun, skip what is done, several processes if wanted."""
 
+import contextlib
 import fnmatch
 import functools
 import multiprocessing
@@ -103,27 +104,34 @@ def run_job(job: Job, options: Options, slot: int = 0) -> str:
     """Train and evaluate one job; return "done", "busy" (another process has it) or "later"."""
     torch.set_num_threads(options.threads)
     store = Store(options.root)
-    with store.lock(f"{job.config.experiment}-{job.name}".replace("/", "-")) as mine:
-        if not mine:
-            return "busy"
-        deadline = None
-        if options.ends_at is not None:
-            deadline = time.monotonic() + options.ends_at - time.time()
-        with Progress(job.name, slot) as progress:
-            session = run.Session(
-                store,
-                torch.device(options.device),
-                deadline,
-                on_progress=progress.update,
-                command=options.command,
-            )
+    with contextlib.ExitStack() as locks:
+        for left in without_done([job], store):
+            # One lock for each seed's weights, whatever seeds and attacks another command groups.
+            keys = [training_key(job.config, s, fingerprint(job.config.dataset)) for s in left.seeds]
+            if not all(locks.enter_context(store.lock(key)) for key in keys):
+                return "busy"
             try:
-                run.train_missing(job.config, job.seeds, session)
-                for seed in job.seeds:
-                    run.run_once(job.config, seed, session)
+                _train_and_evaluate(left, options, store, slot)
             except OutOfTime:
                 return "later"
     return "done"
+
+
+def _train_and_evaluate(job: Job, options: Options, store: Store, slot: int) -> None:
+    deadline = None
+    if options.ends_at is not None:
+        deadline = time.monotonic() + options.ends_at - time.time()
+    with Progress(job.name, slot) as progress:
+        session = run.Session(
+            store,
+            torch.device(options.device),
+            deadline,
+            on_progress=progress.update,
+            command=options.command,
+        )
+        run.train_missing(job.config, job.seeds, session)
+        for seed in job.seeds:
+            run.run_once(job.config, seed, session)
 
 
 def run_all(todo: Iterable[Job], options: Options) -> dict[str, str]:
