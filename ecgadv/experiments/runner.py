@@ -5,9 +5,12 @@ import fnmatch
 import functools
 import multiprocessing
 import os
+import signal
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +110,8 @@ def run_job(job: Job, options: Options, slot: int = 0) -> str:
     with contextlib.ExitStack() as locks:
         for left in without_done([job], store):
             # One lock for each seed's weights, whatever seeds and attacks another command groups.
-            keys = [training_key(job.config, s, fingerprint(job.config.dataset)) for s in left.seeds]
+            own = fingerprint(job.config.dataset)
+            keys = [training_key(job.config, seed, own) for seed in left.seeds]
             if not all(locks.enter_context(store.lock(key)) for key in keys):
                 return "busy"
             try:
@@ -137,32 +141,65 @@ def _train_and_evaluate(job: Job, options: Options, store: Store, slot: int) -> 
 def run_all(todo: Iterable[Job], options: Options) -> dict[str, str]:
     """Run the jobs and return what became of each: "done" or "later" by the job's name.
 
-    Jobs that another process holds are put off and looked at again, so two commands on one folder
-    share the work.
+    Jobs that another process holds are put off and looked at again until the deadline, so two
+    commands on one folder share the work. The first job that fails stops those not yet begun.
+
+    Raises:
+        EcgadvError: no such device, a job failed, or a process of ours was killed.
     """
     check_device(options.device)
     waiting, outcome = list(todo), {}
-    while waiting:
-        results = _pass(waiting, options)
-        outcome |= {job.name: result for job, result in results}
-        waiting = [job for job, result in results if result == "busy"]
-        if waiting:
-            time.sleep(WAIT)
+    with _workers(options, len(waiting)) as try_each:
+        while waiting:
+            outcome |= try_each(waiting)
+            waiting = [job for job in waiting if outcome[job.name] == "busy"]
+            if waiting and options.ends_at is not None and time.time() > options.ends_at:
+                return outcome | {job.name: "later" for job in waiting}
+            if waiting:
+                time.sleep(WAIT)
     return outcome
 
 
-def _pass(todo: list[Job], options: Options) -> list[tuple[Job, str]]:
-    """Try every job once."""
-    if options.processes == 1:
-        return [(job, run_job(job, options)) for job in todo]
+@contextlib.contextmanager
+def _workers(options: Options, jobs: int) -> Iterator[Callable[[list[Job]], dict[str, str]]]:
+    """Give a function that tries every job once, in this process or in several."""
+    processes = min(options.processes, jobs)
+    if processes <= 1:
+        yield lambda todo: {job.name: run_job(job, options) for job in todo}
+        return
     # Spawned, because torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
     slots = context.Manager().Queue()
-    for slot in range(options.processes):
+    for slot in range(processes):
         slots.put(slot)
-    with ProcessPoolExecutor(options.processes, mp_context=context) as pool:
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+
+    def try_each(todo: list[Job]) -> dict[str, str]:
         futures = {pool.submit(_run_in_slot, job, options, slots): job for job in todo}
-        return [(futures[future], future.result()) for future in as_completed(futures)]
+        return {futures[future].name: future.result() for future in as_completed(futures)}
+
+    try:
+        yield try_each
+    except BrokenProcessPool as error:
+        text = "a process was killed, perhaps for want of memory; run the same command again"
+        raise EcgadvError(f"{text}, with fewer --processes if it happens again") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let an interrupt, or the death of the command, end this process at once.
+
+    Left to itself, the pool would start its next job. Nothing is lost: the checkpoint has it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run_in_slot(job: Job, options: Options, slots) -> str:
