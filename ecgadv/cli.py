@@ -308,8 +308,8 @@ def _run(options):
     jobs = runner.jobs(options.suite, options.profile, only=options.only, seeds=options.seeds)
     if options.missing:
         jobs = runner.without_done(jobs, Store(released_folder()))
-    if options.processes is not None and options.processes < 1:
-        raise EcgadvError(f"--processes is {options.processes}; give at least 1")
+    _check_count("--processes", options.processes)
+    _check_count("--threads", options.threads)
     settings = runner.Options(
         options.runs,
         device=options.device,
@@ -323,6 +323,11 @@ def _run(options):
     print(f"{len(outcome) - len(later)} of {len(outcome)} jobs are done; records in {options.runs}")
     if later:
         print(f"stopped at the deadline: {', '.join(later)}; the same command goes on with them")
+
+
+def _check_count(option, value):
+    if value is not None and value < 1:
+        raise EcgadvError(f"{option} is {value}; give at least 1")
 
 
 def _run_command(options):
@@ -355,6 +360,7 @@ def _verify(options):
     from ecgadv.experiments.store import find, released_folder
 
     runner.check_device(options.device)
+    _check_count("--threads", options.threads)
     torch.set_num_threads(options.threads)
     record = find(options.record, [options.runs, released_folder()])
     session = verify.session_on(options.device)
