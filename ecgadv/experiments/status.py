@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 
+from ecgadv.errors import EcgadvError
 from ecgadv.experiments import runner, suites
+from ecgadv.experiments.config import Config
 from ecgadv.experiments.store import Record, Store
 
 
@@ -15,33 +17,44 @@ def table(pairs: Sequence[tuple[str, str]], stores: dict[str, Store]) -> list[st
         pairs: suites and profiles.
         stores: by the word that says where a record is, such as "local" and "released".
     """
-    lines = []
-    for suite, profile in pairs:
-        plan = suites.plan(suite, profile)
-        jobs = [runner.Job(config, tuple(range(seeds))) for config, seeds in plan]
-        width = max(len(job.config.label) for job in jobs)
-        lines.append(f"{suite} --profile {profile}")
-        total, unknown = 0.0, 0
-        for job in jobs:
-            states = {name: runner.state(job, store) for name, store in stores.items()}
-            words, missing = [], 0
-            for seed in job.seeds:
-                where = [name for name, found in states.items() if found[seed] == "done"]
-                trained = any(found[seed] == "trained" for found in states.values())
-                words.append("+".join(where) or ("trained" if trained else "missing"))
-                missing += not where
-            cost = seconds_a_seed(job, list(stores.values()))
-            if missing and cost is None:
-                unknown += missing
-            elif missing:
-                total += missing * cost
-            about = "" if cost is None else f"  {cost / 60:.1f} min a seed, measured"
-            lines.append(
-                f"  {job.config.label:{width}}  {summary(words)}{about if missing else ''}"
-            )
-        rest = f", and {unknown} runs of unknown cost" if unknown else ""
-        lines.append(f"  to do: about {total / 60:.0f} min on the device measured{rest}")
-    return lines
+    records = [record for store in stores.values() for record in store.records()]
+    return [line for pair in pairs for line in _suite(*pair, stores, records)]
+
+
+def _suite(suite: str, profile: str, stores: dict[str, Store], records: list[Record]) -> list[str]:
+    """Return the lines of one suite; without its data, one that says how to get them."""
+    plan = suites.plan(suite, profile)
+    lines = [f"{suite} --profile {profile}"]
+    try:
+        for config, _ in plan:
+            runner.fingerprint(config.dataset)
+    except EcgadvError as error:
+        return [*lines, f"  unknown without its data: {error}"]
+    width = max(len(config.label) for config, _ in plan)
+    total, unknown = 0.0, 0
+    for config, seeds in plan:
+        words = where(runner.Job(config, tuple(range(seeds))), stores)
+        missing = sum(word in ("trained", "missing") for word in words)
+        cost = seconds_a_seed(config, records)
+        if cost is None:
+            unknown += missing
+        else:
+            total += missing * cost
+        about = f"  {cost / 60:.1f} min a seed, measured" if missing and cost is not None else ""
+        lines.append(f"  {config.label:{width}}  {summary(words)}{about}")
+    rest = f", and {unknown} runs of unknown cost" if unknown else ""
+    return [*lines, f"  to do: about {total / 60:.0f} min on the device measured{rest}"]
+
+
+def where(job: runner.Job, stores: dict[str, Store]) -> list[str]:
+    """Return for each seed the stores that have its record, or "trained" or "missing"."""
+    states = {name: runner.state(job, store) for name, store in stores.items()}
+    words = []
+    for seed in job.seeds:
+        found = [name for name, state in states.items() if state[seed] == "done"]
+        trained = any(state[seed] == "trained" for state in states.values())
+        words.append("+".join(found) or ("trained" if trained else "missing"))
+    return words
 
 
 def summary(words: list[str]) -> str:
@@ -49,15 +62,12 @@ def summary(words: list[str]) -> str:
     return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
 
 
-def seconds_a_seed(job: runner.Job, stores: Sequence[Store]) -> float | None:
+def seconds_a_seed(config: Config, records: Sequence[Record]) -> float | None:
     """Return what a seed of this config took in the records there are, or None."""
-    same = [record for store in stores for record in _records_like(job, store)]
-    return mean(r.run["seconds"] + r.run["training"]["seconds"] for r in same) if same else None
-
-
-def _records_like(job: runner.Job, store: Store) -> list[Record]:
-    found = store.records(job.config.experiment, job.config.profile)
-    return [record for record in found if record.config["label"] == job.config.label]
+    wanted = (config.experiment, config.profile, config.label)
+    names = ("experiment", "profile", "label")
+    same = [r.run for r in records if tuple(r.config[name] for name in names) == wanted]
+    return mean(run["seconds"] + run["training"]["seconds"] for run in same) if same else None
 
 
 def local_and_released(root: Path, released: Path) -> dict[str, Store]:
