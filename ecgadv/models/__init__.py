@@ -5,6 +5,9 @@ from torch import Tensor, nn
 from ecgadv.errors import EcgadvError
 from ecgadv.models.beat_cnn import BeatCNN
 from ecgadv.models.beat_mlp import BeatMLP
+from ecgadv.models.memory import keep_freed_memory
+
+keep_freed_memory()
 
 MODELS = {"beat-mlp": BeatMLP, "beat-cnn": BeatCNN}
 

@@ -3,9 +3,11 @@
 Paper B uses it as its CNN (PROTOCOLS 3.2).
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, channels_last, nn
 
+from ecgadv.models import frozen_cnn
 from ecgadv.models.kernels import init_unit_norm
 from ecgadv.models.stacking import linear
 
@@ -32,8 +34,9 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv1d(width, width, 5, padding=2)
 
     def forward(self, h: Tensor) -> Tensor:  # (B, C, 1, L) -> (B, C, 1, (L - 5) // 2 + 1)
-        h = conv(self.conv2, conv(self.conv1, h).relu_()).add_(h).relu_()
-        return F.max_pool2d(h, (1, 5), stride=(1, 2))
+        h = conv(self.conv2, conv(self.conv1, h).relu_()).add_(h)
+        # The same as the maximum of ReLUs, for half as many of them.
+        return F.max_pool2d(h, (1, 5), stride=(1, 2)).relu_()
 
 
 class BeatCNN(nn.Module):
@@ -59,6 +62,14 @@ class BeatCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map beats (..., B, 1, L) to logits (..., B, K)."""
+        if self._is_fixed() and x.device.type == "cpu" and x.shape[-3] >= frozen_cnn.FEWEST:
+            return frozen_cnn.logits(self, x, self._layers)
+        return self._layers(x)
+
+    def _is_fixed(self) -> bool:
+        return not torch.is_grad_enabled() or not any(p.requires_grad for p in self.parameters())
+
+    def _layers(self, x: Tensor) -> Tensor:
         if x.dim() == 4:  # (S, B, 1, L) -> (B, S, L)
             x = x.squeeze(2).transpose(0, 1)
         h = conv(self.stem, x.unsqueeze(2).contiguous(memory_format=channels_last))
