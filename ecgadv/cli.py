@@ -93,8 +93,8 @@ examples:
 VERIFY_EXAMPLES = """\
 Puts the stored weights through every attack again and compares the numbers and the flag of every
 example. With --retrain it trains from the seed first; on another device or number of threads the
-rounding differs, and the accuracies then agree only roughly. Exits with 1 if any accuracy differs
-by more than --tolerance.
+rounding differs, and both then agree only roughly. Exits with 1 if an accuracy, or the share of
+flags that differ, is off by more than --tolerance.
 
 examples:
   ecgadv verify 3f2a91c05d7e8b46

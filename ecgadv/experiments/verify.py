@@ -18,12 +18,12 @@ class Comparison:
     """How far a recomputed record is from the stored one."""
 
     numbers: dict[str, tuple[float, float]]  # stored and recomputed, by name
-    flags_equal: float  # share of all per-example flags that agree
+    flags: dict[str, float]  # share of the per-example flags that differ, by attack and eps
 
     @property
     def largest(self) -> float:
-        """Largest difference of an accuracy."""
-        return max(abs(a - b) for a, b in self.numbers.values())
+        """Largest difference of a number, or share of flags that differ."""
+        return max([abs(a - b) for a, b in self.numbers.values()] + list(self.flags.values()))
 
     def lines(self) -> list[str]:
         """Return a table of the numbers and a last line on the flags."""
@@ -31,8 +31,10 @@ class Comparison:
         rows = [
             f"  {k:{width}}  {a:.4f}  {b:.4f}  {b - a:+.4f}" for k, (a, b) in self.numbers.items()
         ]
-        head = f"  {'balanced accuracy':{width}}  stored  again   difference"
-        return [head, *rows, f"  equal per-example flags: {100 * self.flags_equal:.3f} %"]
+        head = f"  {'':{width}}  stored  again   difference"
+        equal = [100 * (1 - share) for share in self.flags.values()]
+        last = f"  equal per-example flags: {min(equal, default=100):.3f} % or more at every level"
+        return [head, *rows, last]
 
 
 def verify(record: Record, session: run.Session, *, retrain: bool) -> Comparison:
@@ -73,21 +75,38 @@ def verify(record: Record, session: run.Session, *, retrain: bool) -> Comparison
 
 
 def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> Comparison:
-    """Return the comparison of a record with metrics and examples computed again."""
-    numbers = {
-        "clean": (
-            record.metrics["clean"]["balanced_accuracy"],
-            metrics["clean"]["balanced_accuracy"],
-        )
+    """Return the comparison of a record with metrics and examples computed again.
+
+    Raises:
+        EcgadvError: the record lacks a number or an array, or holds one too many.
+    """
+    before, stored, again = record.examples(), _numbers(record.metrics), _numbers(metrics)
+    for found, wanted in ((stored, again), (before, examples)):
+        if odd := found.keys() ^ wanted.keys():
+            raise EcgadvError(f"record {record.key} has not the numbers of its config: {min(odd)}")
+    if not np.array_equal(before["id"], examples["id"]):
+        raise EcgadvError(f"record {record.key} was made on other test examples")
+    numbers = {name: (value, again[name]) for name, value in stored.items()}
+    flags = {
+        name.removeprefix("held/"): float(np.mean(before[name] != examples[name]))
+        for name in before
+        if name.startswith("held/")
     }
-    for name, stored in record.metrics["attacks"].items():
-        again = metrics["attacks"][name]["balanced_accuracy"]
-        for eps, a, b in zip(stored["eps"], stored["balanced_accuracy"], again, strict=True):
-            numbers[f"{name} {eps:g}"] = (a, b)
-    before = record.examples()
-    flags = [name for name in before if name.startswith("held/")]
-    equal = [before[name] == examples[name] for name in flags]
-    return Comparison(numbers, float(np.mean(equal)) if equal else 1.0)
+    return Comparison(numbers, flags)
+
+
+def _numbers(metrics: dict) -> dict[str, float]:
+    """Return the accuracies by name: clean ones, and each attack's at each noise level."""
+    found = {}
+    for part in ("clean", "validation"):
+        for name in ("accuracy", "balanced_accuracy", "macro_f1"):
+            if metrics[part][name] is not None:
+                found[f"{part}, {name.replace('_', ' ')}"] = metrics[part][name]
+    for attack, values in metrics["attacks"].items():
+        for name in ("accuracy", "balanced_accuracy"):
+            for eps, value in zip(values["eps"], values[name], strict=True):
+                found[f"{attack} {eps:g}, {name.replace('_', ' ')}"] = value
+    return found
 
 
 def session_on(device: str) -> run.Session:
