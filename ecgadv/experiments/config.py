@@ -5,6 +5,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
+from ecgadv.errors import EcgadvError
 from ecgadv.training import Schedule
 
 # Raised when the meaning of a config changes; old records then stay under their old keys.
@@ -66,17 +67,23 @@ def as_dict(value):
 
 
 def from_dict(value: dict) -> Config:
-    """Return the Config that `as_dict` turned into `value`, as a record holds it."""
-    attacks = tuple(Attack(**{**a, "eps": tuple(a["eps"])}) for a in value["attacks"])
-    return Config(
-        **{
-            **value,
-            "defense": Defense(**value["defense"]),
-            "schedule": Schedule(**value["schedule"]),
-            "attacks": attacks,
-            "differs": tuple(value["differs"]),
-        }
-    )
+    """Return the Config that `as_dict` turned into `value`, as a record holds it.
+
+    Raises EcgadvError if this version of the code knows no such config.
+    """
+    try:
+        attacks = tuple(Attack(**{**a, "eps": tuple(a["eps"])}) for a in value["attacks"])
+        return Config(
+            **{
+                **value,
+                "defense": Defense(**value["defense"]),
+                "schedule": Schedule(**value["schedule"]),
+                "attacks": attacks,
+                "differs": tuple(value["differs"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        raise EcgadvError(f"the config is not of this version of ecgadv ({error})") from error
 
 
 def essence(value):
