@@ -110,8 +110,9 @@ def panels(
             data["low"] += _column(line.low, count)
             data["high"] += _column(line.high, count)
         _dress(axis, heading if columns > 1 else "", data[x], area_to=area_to, root=root)
-    for axis in list(axes.flat)[len(parts) :]:
-        axis.set_visible(False)
+    for number in range(len(parts), rows * columns):
+        axes.flat[number].set_visible(False)
+        axes.flat[number - columns].tick_params(labelbottom=True)
     fig.supxlabel(x, fontsize=11)
     fig.supylabel(y, fontsize=11)
     handles = [plt.Line2D([], [], label=label, **look(n)) for label, n in labels.items()]
@@ -139,7 +140,7 @@ def _dress(
         axis.set_xscale("function", functions=(_signed_root, _signed_square))
         ticks = sorted(set(levels))
         axis.xaxis.set_major_locator(FixedLocator(ticks))
-        axis.set_xticks(ticks, [f"{tick:g}".replace("0.", ".") for tick in ticks], fontsize=9)
+        axis.set_xticks(ticks, [f"{tick:g}".replace("0.", ".") for tick in ticks], fontsize=8)
         axis.set_xlim(-0.0008, 1.06 * max(ticks))
     if area_to is not None:
         axis.axvspan(0, area_to, color="#000000", alpha=0.05, lw=0)
@@ -167,7 +168,7 @@ def dots(
     *,
     value: str,
     looks: Mapping[str, int] | None = None,
-    line_at: float | None = None,
+    change: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw estimates as dots with whiskers, one row a case, one colour a series.
@@ -176,7 +177,7 @@ def dots(
         rows: label of a row to {series: Dot}; a row may lack some series.
         value: label of the axis; values are fractions, printed in percent.
         looks: number of the look of each series; in order of appearance if None.
-        line_at: draw a vertical line here.
+        change: the values are differences, in percentage points about a line at 0.
         limits: of the axis; what is drawn decides if None.
 
     Raises:
@@ -205,16 +206,16 @@ def dots(
             data[value].append(dot.value)
             data["low"] += _column([dot.low], 1)
             data["high"] += _column([dot.high], 1)
-    axis.set_yticks(range(len(rows)), list(rows))
+    axis.set_yticks(range(len(rows)), [label.replace(", ", ",\n") for label in rows], fontsize=10)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
     for edge in range(1, len(rows)):
         axis.axhline(edge - 0.5, color="#E4E4E4", lw=0.6, zorder=0)
-    if line_at is not None:
-        axis.axvline(line_at, color="#404040", lw=1, zorder=0)
+    if change:
+        axis.axvline(0, color="#404040", lw=1, zorder=0)
     if limits is not None:
         axis.set_xlim(*limits)
-    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol="" if change else "%"))
     axis.set_xlabel(value)
     if legend:
         handles = [

@@ -1,0 +1,223 @@
+"""What the chapters on attacks and defenses compute before the reader's eyes, on demo networks.
+
+The networks come from the records of profile demo; nothing is trained here, and nothing here is
+evidence, because the beats are synthetic.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ecgadv import attacks, data
+from ecgadv.defenses import nsr
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.indicators import Indicator, gains_from_more_steps, zero_gradients
+from ecgadv.evaluation.robustness import attack_flags, predict
+from ecgadv.experiments import run
+from ecgadv.experiments.config import from_dict
+from ecgadv.experiments.results import Result, Results
+from ecgadv.figures import Table
+from ecgadv.figures.panels import Line
+
+STEP = 0.01  # paper B's, in units of the beat's range
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained network and the test beats on which it is attacked."""
+
+    name: str
+    model: nn.Module
+    x: torch.Tensor  # (N, C, L)
+    y: torch.Tensor  # (N,)
+    mask: torch.Tensor  # (N, 1, L)
+    index: np.ndarray  # (N,) position of the beats in the dataset
+    dataset: data.Dataset
+
+
+def demo(results: Results, defense: str) -> Result:
+    """Return a demo network's result, or raise with the command that makes it."""
+    found = results.one(split="beatwise", network="mlp", defense=defense, variant="faithful")
+    if found is None or not found.records[0].weights.exists():
+        raise EcgadvError(
+            f"no demo network {defense!r} here: run `ecgadv run paper-b --profile demo` first"
+        )
+    return found
+
+
+def subject(result: Result, *, per_class: int) -> Subject:
+    """Return the first seed's network with the first test beats of each class."""
+    record = result.records[0]
+    config = from_dict(record.config)
+    dataset = data.load(config.dataset)
+    model = run.fresh_model(config, dataset, record.seed)
+    model.load_state_dict(load_file(record.weights))
+    test = data.split(dataset, config.split).test
+    picked = [test[dataset.y[test] == c][:per_class] for c in range(len(dataset.classes))]
+    index = np.concatenate(picked)
+    mask = torch.from_numpy(dataset.mask(index))
+    x, y = torch.from_numpy(dataset.x[index]), torch.from_numpy(dataset.y[index])
+    return Subject(result.name, model, x, y, mask, index, dataset)
+
+
+def shown_attacks(steps: int) -> dict[str, tuple]:
+    """Return the attacks of the chapter by name, each with whether it keeps to [0, 1]."""
+    plain = {"steps": steps, "step_size": STEP}
+    sap = {"pgd_steps": steps // 2, "smooth_steps": steps, "step_size": STEP}
+    return {
+        "white noise": (attacks.uniform_noise, True),
+        "FGSM": (attacks.fgsm, True),
+        "SAP": (partial(attacks.sap, **sap), False),
+        "authors' PGD": (partial(attacks.adamax_pgd, **plain), True),
+        "PGD": (partial(attacks.pgd, **plain, early_stop=True), True),
+        "PGD, margin loss": (
+            partial(attacks.pgd, **plain, early_stop=True, loss="margin", restarts=2),
+            True,
+        ),
+    }
+
+
+def perturbations(
+    subject: Subject, beat: int, names: Sequence[str], *, eps: float, steps: int
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Return what attacks add to one beat, in microvolts (L,), and the class they end in.
+
+    Args:
+        subject: network and beats.
+        beat: which of them.
+        names: of `shown_attacks`.
+        eps: budget in units of the beat's range; the padding is left alone.
+        steps: of the iterated attacks.
+    """
+    x, y, mask = (v[beat : beat + 1] for v in (subject.x, subject.y, subject.mask))
+    length = int(subject.dataset.length[subject.index[beat]])
+    microvolts = 1000 * float(subject.dataset.unit_mv[subject.index[beat]])
+    added, read_as = {}, {}
+    for name in names:
+        attack, bounded = shown_attacks(steps)[name]
+        threat = run.threat(subject.dataset.unit, eps, bounded=bounded)
+        generator = torch.Generator().manual_seed(0)
+        x_adv = attack(subject.model, x, y, threat, mask=mask, generator=generator)
+        threat.check(x_adv, x, mask)
+        added[name] = (x_adv - x)[0, 0, :length].numpy() * microvolts
+        predicted = int(predict(subject.model, x_adv).argmax())
+        read_as[name] = subject.dataset.classes[predicted]
+    return added, read_as
+
+
+def flags(subject: Subject, attack, eps: float, *, bounded: bool) -> np.ndarray:
+    """Return which beats hold under an attack that leaves the padding alone, (N,)."""
+    threat = run.threat(subject.dataset.unit, eps, bounded=bounded)
+    return attack_flags(
+        subject.model, subject.x, subject.y.numpy(), attack, threat, mask=subject.mask
+    )
+
+
+def against_eps(subject: Subject, levels: Sequence[float], *, steps: int) -> dict[str, Line]:
+    """Return accuracy against noise level under every shown attack."""
+    y, k = subject.y.numpy(), len(subject.dataset.classes)
+    clean = metrics.balanced_accuracy(predict(subject.model, subject.x).argmax(1).numpy(), y, k)
+    lines = {}
+    for number, (name, (attack, bounded)) in enumerate(shown_attacks(steps).items()):
+        values = [
+            metrics.robust_accuracy(flags(subject, attack, e, bounded=bounded), y, k, balanced=True)
+            for e in levels
+        ]
+        lines[name] = Line([0.0, *levels], [clean, *values], look=number)
+    return lines
+
+
+def against_steps(subject: Subject, counts: Sequence[int], *, eps: float) -> dict[str, Line]:
+    """Return accuracy at one noise level against the number of steps of three attacks."""
+    y, k = subject.y.numpy(), len(subject.dataset.classes)
+    lines = {}
+    for number, name in enumerate(("authors' PGD", "PGD", "PGD, margin loss")):
+        values = []
+        for steps in counts:
+            attack, bounded = shown_attacks(steps)[name]
+            held = flags(subject, attack, eps, bounded=bounded)
+            values.append(metrics.robust_accuracy(held, y, k, balanced=True))
+        lines[name] = Line(list(counts), values, look=number)
+    return lines
+
+
+def checks(subjects: Sequence[Subject], *, eps: float, steps: int) -> Table:
+    """Return live indicators of failed attacks for several networks, in percent of beats."""
+    rows: list[Indicator] = []
+    names = []
+    for subject in subjects:
+        attack, bounded = shown_attacks(steps)["authors' PGD"]
+        more, _ = shown_attacks(2 * steps)["authors' PGD"]
+        held, held_more = (flags(subject, a, eps, bounded=bounded) for a in (attack, more))
+        rows.append(gains_from_more_steps(held, held_more))
+        rows += [zero_gradients(subject.model, subject.x, subject.y, loss=x) for x in LOSSES]
+        names += [subject.name] * (1 + len(LOSSES))
+    return Table(
+        {
+            "network": names,
+            "indicator": [indicator.name for indicator in rows],
+            "value, %": [f"{100 * indicator.value:.1f}" for indicator in rows],
+            "largest that passes, %": [f"{100 * indicator.threshold:g}" for indicator in rows],
+            "beats": [indicator.n_examples for indicator in rows],
+            "": ["**failed**" if indicator.failed else "passed" for indicator in rows],
+        }
+    )
+
+
+LOSSES = ("ce", "margin")
+
+
+def noise_to_signal(subjects: Sequence[Subject]) -> Table:
+    """Return the quantities of the NSR penalty on the beats that each network reads right."""
+    columns: Mapping[str, list] = {
+        "network": [],
+        "gradient of z_y, L1 norm (median)": [],
+        "z_y (median)": [],
+        "noise-to-signal ratio (median)": [],
+        "95 % of beats below": [],
+        "beats": [],
+    }
+    for subject in subjects:
+        x = subject.x.clone().requires_grad_()
+        logits = subject.model(x)
+        ratio = nsr.noise_to_signal(
+            logits, x, subject.y, max_noise=1.0, stabiliser=0.01, gate=False
+        ).detach()
+        signal = logits.detach().gather(1, subject.y[:, None])[:, 0]
+        right = logits.detach().argmax(1) == subject.y
+        gradient = ratio * (signal.abs() + 0.01)
+        cells = [
+            subject.name,
+            float(gradient[right].median()),
+            float(signal[right].median()),
+            float(ratio[right].median()),
+            float(ratio[right].quantile(0.95)),
+            int(right.sum()),
+        ]
+        for column, cell in zip(columns.values(), cells, strict=True):
+            column.append(cell)
+    return Table(columns, digits=2)
+
+
+def learning_curves(results: Sequence[Result]) -> dict[str, Line]:
+    """Return the training loss of each defense, as a share of its first epoch's.
+
+    The losses are different formulas, so only their course can be compared. The line is the mean
+    over seeds, which train side by side.
+    """
+    from ecgadv.experiments.paper_b import look_of
+
+    lines = {}
+    for result in results:
+        history = np.mean(
+            [[e["loss"] for e in r.run["training"]["history"]] for r in result.records], axis=0
+        )
+        epochs = list(range(1, len(history) + 1))
+        lines[result.name] = Line(epochs, (history / history[0]).tolist(), look=look_of(result))
+    return lines

@@ -1,0 +1,315 @@
+"""The figures of the chapter on paper B, drawn from results, and the sentences under them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv import figures
+from ecgadv.claims import NOT_TRANSCRIBED, reported
+from ecgadv.experiments import tables, units
+from ecgadv.experiments.results import AREA_TO, WORST, Estimate, Result, Results, difference
+from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
+
+EPS_AXIS = "eps (share of the beat's range)"
+ACCURACY_AXIS = "class-balanced accuracy"
+LOOKS = {"ce": 0, "nsr": 1, "jacobian": 2, "at-0.1": 3, "at-0.2": 4, "at-0.3": 5}
+SHOWN_EPS = tables.SHOWN_EPS
+INTERVALS = (
+    "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds and "
+    "the two-level bootstrap over seeds and beats, which takes beats as independent"
+)
+BANDS = (
+    "Bands: 95 % two-level bootstrap over seeds and beats, which takes beats as independent "
+    "though those of one person are not"
+)
+
+
+def curves(
+    results: Mapping[str, Result | None], attack: str, facts: dict | None
+) -> Drawing | NotRun:
+    """Draw accuracy against noise level under one attack, one line a defense.
+
+    Args:
+        results: by defense, None where not run.
+        attack: name of the attack, or the worst case.
+        facts: what the noise level is in microvolts, see `ecgadv.experiments.units`.
+    """
+    found = [result for result in results.values() if result]
+    if not found:
+        return NotRun(f"Accuracy under {tables.ATTACK_NAMES[attack]}")
+    lines = {result.name: line(result, attack) for result in found}
+    fig, data = panels({attack: lines}, x=EPS_AXIS, y=ACCURACY_AXIS, area_to=AREA_TO, root=True)
+    caption = (
+        f"Class-balanced accuracy of the {found[0].network.upper()} against the noise level under "
+        f"{describe(found, attack)}; {sample(found, attack)}; "
+        f"{units.in_words(facts, AREA_TO)}. Square-root axis; shaded: what AUC({AREA_TO:g}) "
+        f"sums. {BANDS}."
+    )
+    return Drawing(fig, data, caption, _fall(found, attack), figures.provenance_of(_records(found)))
+
+
+def multiples(
+    parts: Mapping[str, Sequence[tuple[Result, str]]], what: str, facts: dict | None
+) -> Drawing | NotRun:
+    """Draw several panels of accuracy against noise level, one line a result.
+
+    Args:
+        parts: heading of a panel to (result, attack) pairs.
+        what: beginning of the caption.
+        facts: as in `curves`.
+    """
+    found = [result for pairs in parts.values() for result, _ in pairs]
+    if not found:
+        return NotRun(what)
+    drawn = {
+        heading: {result.name: line(result, attack) for result, attack in pairs}
+        for heading, pairs in parts.items()
+    }
+    fig, data = panels(drawn, x=EPS_AXIS, y=ACCURACY_AXIS, area_to=AREA_TO, root=True)
+    pairs = [pair for part in parts.values() for pair in part]
+    caption = (
+        f"{what}: {'; '.join(dict.fromkeys(describe([r], a) for r, a in pairs))}; "
+        f"{sample(found, *dict.fromkeys(a for _, a in pairs))}; "
+        f"{units.in_words(facts, AREA_TO)}. Square-root axis; shaded: what AUC({AREA_TO:g}) sums. "
+        f"{BANDS}."
+    )
+    alt = " ".join(
+        f"Panel {heading}: {_fall([r for r, _ in pairs], pairs[0][1])}"
+        for heading, pairs in parts.items()
+    )
+    return Drawing(fig, data, caption, alt, figures.provenance_of(_records(found)))
+
+
+def line(result: Result, attack: str) -> Line:
+    """Return accuracy against noise level from 0, with the ends of the two-level bootstrap."""
+    levels = [0.0, *result.attacks[attack]]
+    values = [result.accuracy(attack, eps) for eps in levels]
+    return Line(
+        levels,
+        [found.value for found in values],
+        [found.both.low for found in values],
+        [found.both.high for found in values],
+        look_of(result),
+    )
+
+
+def look_of(result: Result) -> int:
+    """Return the number of a defense's look, the same in all figures."""
+    return LOOKS.get(result.defense, LOOKS.get(result.defense.split("-")[0], 6))
+
+
+def beta_sweep(results: Results, facts: dict | None, *, network: str = "mlp") -> Drawing | NotRun:
+    """Draw clean accuracy and AUC(0.1) against NSR's beta, for every beta that was run."""
+    family = results.pick(split="beatwise", network=network, variant="faithful")
+    found = {float(r.defense[4:]): r for r in family if r.defense.startswith("nsr-")}
+    if len(found) < 2:
+        return NotRun("The sweep of NSR's beta")
+    betas = sorted(found)
+    lines = {}
+    for number, (name, measure) in enumerate(
+        {
+            "clean accuracy": lambda r: r.accuracy(WORST, 0),
+            "AUC(0.1), white noise": lambda r: r.area("noise"),
+            "AUC(0.1), SAP": lambda r: r.area("sap"),
+            "AUC(0.1), authors' PGD": lambda r: r.area("pgd-100"),
+            "AUC(0.1), worst case": lambda r: r.area(WORST),
+        }.items()
+    ):
+        values = [measure(found[beta]) for beta in betas]
+        low, high = [v.both.low for v in values], [v.both.high for v in values]
+        lines[name] = Line(betas, [v.value for v in values], low, high, number)
+    fig, data = panels({"NSR": lines}, x="beta of NSR", y="class-balanced")
+    runs = [found[beta] for beta in betas]
+    first, last = lines["AUC(0.1), worst case"].y[0], lines["AUC(0.1), worst case"].y[-1]
+    caption = (
+        f"Clean accuracy and AUC({AREA_TO:g}), class-balanced, of the {network.upper()} with NSR "
+        f"regularization against its strength beta; {sample(runs, 'pgd-100', WORST)}; "
+        f"{units.in_words(facts, AREA_TO)}. {BANDS}."
+    )
+    alt = (
+        f"Lines over {len(betas)} values of beta from {betas[0]:g} to {betas[-1]:g}. The AUC in "
+        f"the worst case goes from {tables.percent(first)} to {tables.percent(last)} percent."
+    )
+    return Drawing(fig, data, caption, alt, figures.provenance_of(_records(runs)))
+
+
+def by_class(nsr: Result | None, reported_path: str | Path) -> Drawing | NotRun:
+    """Draw the sensitivity of every class, clean and attacked, beside the authors' log."""
+    if nsr is None:
+        return NotRun("Sensitivity of every class")
+    rows = {}
+    for c, name in enumerate(nsr.classes):
+        cells = {
+            f"{nsr.name}, clean": nsr.sensitivity("pgd-100", 0)[c],
+            f"{nsr.name}, authors' PGD": nsr.sensitivity("pgd-100", SHOWN_EPS)[c],
+            f"{nsr.name}, worst case": nsr.sensitivity(WORST, SHOWN_EPS)[c],
+        }
+        for word, attack in (("clean", "none"), (f"SPSA {SHOWN_EPS:g}", "spsa")):
+            said = log_sensitivity(reported_path, name, attack)
+            if said is not None:
+                cells[f"authors' log, {word}"] = said
+        rows[name] = {series: Dot(float(value)) for series, value in cells.items()}
+    fig, data = dots(
+        rows, value=f"sensitivity, clean or at eps {SHOWN_EPS:g}", limits=(-0.03, 1.03)
+    )
+    caption = (
+        f"Sensitivity of each class, clean and under {describe([nsr], 'pgd-100')}, and in the "
+        f"worst case, at eps {SHOWN_EPS:g} of the beat's range, means over seeds; "
+        f"{sample([nsr], 'pgd-100', WORST)}. The authors' log is of one network on 810 "
+        "beats under SPSA, a gradient-free attack; network and beta are inferred."
+    )
+    worst = nsr.classes[int(np.argmin(nsr.sensitivity(WORST, SHOWN_EPS)))]
+    alt = (
+        f"Dots for the classes {', '.join(nsr.classes)}. With {nsr.name} the class {worst} loses "
+        f"most: in the worst case {tables.percent(float(nsr.sensitivity(WORST, SHOWN_EPS).min()))} "
+        "percent of its beats hold."
+    )
+    return Drawing(fig, data, caption, alt, figures.provenance_of(_records([nsr])))
+
+
+def log_sensitivity(path: str | Path, name: str, attack: str) -> float | None:
+    """Return a class's sensitivity in the authors' log, or None."""
+    where = {"eps": SHOWN_EPS} if attack != "none" else {}
+    value = reported(
+        path,
+        paper="ma2022",
+        network="mlp",
+        defense="nsr-0.5",
+        attack=attack,
+        metric="sensitivity",
+        **{"class": name},
+        **where,
+    )
+    return None if value == NOT_TRANSCRIBED else float(value)
+
+
+def against(results: Mapping[str, Result | None], reference: Result | None) -> Drawing | NotRun:
+    """Draw every defense minus a reference on the same beats: clean, and AUC(0.1) by attack."""
+    others = [r for r in results.values() if r and reference and r.label != reference.label]
+    if reference is None or not others:
+        return NotRun("The defenses compared on the same beats")
+    rows = {
+        other.name: {
+            "clean accuracy": dot(difference(other, reference, WORST, eps=0)),
+            "AUC(0.1), authors' PGD": dot(difference(other, reference, "pgd-100")),
+            "AUC(0.1), SAP": dot(difference(other, reference, "sap")),
+            "AUC(0.1), worst case": dot(difference(other, reference, WORST)),
+        }
+        for other in others
+    }
+    fig, data = dots(rows, value=f"minus {reference.name} (percentage points)", change=True)
+    caption = (
+        f"Each defense minus {reference.name} on the same test beats and seeds: class-balanced "
+        f"clean accuracy and AUC({AREA_TO:g}) under each attack, {INTERVALS}; "
+        f"{sample([reference, *others], 'pgd-100', WORST)}; eps in shares of the beat's range."
+    )
+    gaps = ", ".join(
+        f"{name} {100 * cells['AUC(0.1), worst case'].value:+.0f}" for name, cells in rows.items()
+    )
+    alt = f"Dots with whiskers; points of worst-case AUC against {reference.name}: {gaps}."
+    provenance = figures.provenance_of(_records([reference, *others]))
+    return Drawing(fig, data, caption, alt, provenance)
+
+
+def settings(parts: Mapping[str, Mapping[str, Result | None]], what: str) -> Drawing | NotRun:
+    """Draw clean accuracy and worst-case AUC(0.1) of the same defenses in several settings.
+
+    Args:
+        parts: name of a setting, such as beatwise, to results by defense.
+        what: beginning of the caption.
+    """
+    first = next(iter(parts.values()))
+    shared = [d for d in first if all(part.get(d) for part in parts.values())]
+    if not shared:
+        return NotRun(what)
+    rows = {
+        first[d].name: {
+            f"{measure}, {name}": dot(get(part[d]))
+            for name, part in parts.items()
+            for measure, get in (
+                ("clean", lambda r: r.accuracy(WORST, 0)),
+                ("worst-case AUC", lambda r: r.area(WORST)),
+            )
+        }
+        for d in shared
+    }
+    fig, data = dots(rows, value="class-balanced", limits=(-0.03, 1.03))
+    runs = [part[d] for part in parts.values() for d in shared]
+    spread = "; ".join(
+        f"{name}: {sample([p[d] for d in shared], WORST)}" for name, p in parts.items()
+    )
+    caption = (
+        f"{what}: class-balanced clean accuracy and AUC({AREA_TO:g}) in the worst case of all "
+        f"attacks, {INTERVALS}; {spread}; eps in shares of the beat's range."
+    )
+    said = "; ".join(
+        f"{label}: " + ", ".join(f"{name} {tables.percent(d.value)} %" for name, d in cells.items())
+        for label, cells in rows.items()
+    )
+    alt = f"Dots with whiskers. {said}."
+    return Drawing(fig, data, caption, alt, figures.provenance_of(_records(runs)))
+
+
+def dot(found: Estimate) -> Dot:
+    """Return an estimate with the outer ends of its two intervals."""
+    return Dot(found.value, found.low, found.high)
+
+
+def describe(results: Sequence[Result], attack: str) -> str:
+    """Return an attack with its settings in words, as the records hold them."""
+    if attack == WORST:
+        names = [tables.ATTACK_NAMES[a["name"]] for a in results[0].config["attacks"]]
+        return f"the worst case, beat by beat, of {', '.join(names[:-1])} and {names[-1]}"
+    settings = {a["name"]: a for a in results[0].config["attacks"]}[attack]
+    options = settings["options"]
+    if attack == "noise":
+        return "uniform white noise, one draw a beat"
+    if attack == "pgd-100":
+        return (
+            f"the authors' PGD ({options['steps']} steps of Adamax on gradient signs, learning "
+            f"rate {options['step_size']:g}, random start)"
+        )
+    if attack == "sap":
+        return (
+            f"smooth adversarial perturbations ({options['pgd_steps']} + "
+            f"{options['smooth_steps']} steps of {options['step_size']:g})"
+        )
+    return (
+        f"our PGD ({options['steps']} sign steps of {options['relative_step']:g} eps, margin loss, "
+        f"{options['restarts']} random starts)"
+    )
+
+
+def sample(results: Sequence[Result], *attacks: str) -> str:
+    """Return n, seeds and profile in words."""
+    sizes = {a: sorted({r.attacked(a) for r in results if a in r.attacks}) for a in attacks}
+    counts = {
+        a: " to ".join(f"{n:,}" for n in dict.fromkeys((s[0], s[-1]))) for a, s in sizes.items()
+    }
+    if len(set(counts.values())) == 1:
+        n = f"n = {next(iter(counts.values()))} test beats"
+    else:
+        n = ", ".join(f"n = {c} test beats ({tables.ATTACK_NAMES[a]})" for a, c in counts.items())
+    seeds = sorted({tuple(r.seeds) for r in results}, key=len)
+    words = " or ".join(", ".join(map(str, group)) for group in seeds)
+    first = results[0]
+    data = "synthetic beats" if first.config["dataset"] == "synthetic" else "MIT-BIH"
+    return f"{data}, {first.split} split, {n}, seeds {words}, profile {first.profile}"
+
+
+def _fall(found: Sequence[Result], attack: str) -> str:
+    """Return what a figure of falling curves shows, for those who cannot see it."""
+    parts = [
+        f"{r.name} from {tables.percent(r.accuracy(attack, 0).value)} to "
+        f"{tables.percent(r.accuracy(attack, SHOWN_EPS).value)}"
+        for r in found
+    ]
+    return (
+        f"Falling lines. Percent of accuracy from clean to eps {SHOWN_EPS:g}: {'; '.join(parts)}."
+    )
+
+
+def _records(results: Sequence[Result]) -> list:
+    unique = {record.key: record for result in results for record in result.records}
+    return list(unique.values())
