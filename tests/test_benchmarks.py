@@ -1,0 +1,129 @@
+"""The benchmarks run on tiny sizes and report ratios, and the peers compute what ours computes."""
+
+import json
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import __main__, attacking, peers, preparing, timing, training
+from ecgadv import models
+from ecgadv.attacks.sap import smooth
+
+
+def slow_pgd(model, *, eps, step_size, steps):
+    """A stand-in for torchattacks, which `make bench` alone installs."""
+
+    def attack(x, y):
+        x_adv = x
+        for _ in range(steps):
+            x_adv = x_adv.detach().requires_grad_()
+            torch.nn.functional.cross_entropy(model(x_adv), y).backward()
+            moved = x_adv.detach() + step_size * x_adv.grad.sign()
+            x_adv = torch.clamp(moved, x - eps, x + eps).clamp(0, 1)
+        return x_adv.detach()
+
+    return "stand-in", attack
+
+
+@pytest.fixture
+def peer(monkeypatch):
+    monkeypatch.setattr(peers, "torchattacks_pgd", slow_pgd)
+
+
+@pytest.fixture
+def no_peer(monkeypatch):
+    def absent(*args, **options):
+        raise ImportError
+
+    monkeypatch.setattr(peers, "torchattacks_pgd", absent)
+
+
+def test_the_plain_network_is_ours():
+    network, plain = models.build("beat-cnn"), peers.PlainCNN()
+    plain.load_state_dict(network.state_dict())
+    x = torch.rand(3, 1, 187)
+    torch.testing.assert_close(plain(x), network(x))
+
+
+def test_operations_are_those_that_torch_counts():
+    plain = peers.PlainCNN().requires_grad_(False)
+    x = torch.rand(1, 1, 187, requires_grad=True)
+    with FlopCounterMode(display=False) as counter:
+        plain(x).sum().backward()
+    assert peers.flops(plain, 187) == counter.get_total_flops()
+
+
+def test_25_convolutions_smooth_as_one_kernel_does():
+    theta = torch.randn(4, 1, 187)
+    slow = peers.smooth_by_25(theta, peers.gaussian_kernels())
+    assert (slow - smooth(theta)).abs().max() < 1e-6
+
+
+def test_pgd_step(peer):
+    peak, step = attacking.pgd_step(quick=True)
+    assert peak.ours > 0 and step.ratio > 0 and step.peer_name.startswith("stand-in")
+
+
+def test_sap():
+    (row,) = attacking.sap_smoothing(quick=True)
+    assert row.ratio > 0
+
+
+def test_evaluation(peer):
+    rows = attacking.evaluation(quick=True)
+    assert [row.ratio > 0 for row in rows] == [True, True]
+
+
+def test_without_torchattacks_its_rows_say_so(no_peer):
+    rows = attacking.pgd_step(quick=True)[1:] + attacking.evaluation(quick=True)
+    assert {row.not_run for row in rows} == {attacking.NO_PEER}
+    assert rows[0].line().endswith("not run: torchattacks is not installed; `make bench` does it")
+
+
+def test_training():
+    rows = training.training(quick=True)
+    side_by_side = [row for row in rows if "8 seeds" in row.what]
+    assert len(rows) == 12 and len(side_by_side) == 6
+    assert all(row.ratio > 0 for row in side_by_side)
+    assert all(row.ratio > 0 for row in rows if row.peer_name == "conv1d")
+
+
+def test_preparing_without_recordings_says_where_it_looked(tmp_path):
+    (row,) = preparing.preparing(quick=False)
+    assert "no recordings in" in row.not_run and str(tmp_path) in row.not_run
+
+
+def test_a_row_tells_all_in_one_line():
+    row = timing.Row("sap", "smoothing", "us a beat", 2.0, 187.3, "25 convolutions", 93.6, "10")
+    said = "sap        smoothing: 2 us a beat; 25 convolutions 187; ratio 93.60 (goal: 10)"
+    assert row.line() == said
+
+
+def test_the_ratio_is_the_median_over_rounds():
+    assert timing.ratio([1.0, 1.0, 2.0], [3.0, 2.0, 20.0]) == 3.0
+
+
+def test_functions_take_turns_and_the_first_round_is_left_out():
+    calls = []
+    seconds = timing.in_turns([lambda: calls.append("a"), lambda: calls.append("b")], rounds=2)
+    assert "".join(calls) == "ababab"
+    assert [len(taken) for taken in seconds] == [2, 2]
+
+
+def test_command_line(tmp_path, capsys):
+    out = tmp_path / "rows.json"
+    options = ["--quick", "--threads", "1", "--only", "sap", "--only", "prepare", "--out", str(out)]
+    assert __main__.main(options) == 0
+    found = json.loads(out.read_text())
+    assert found["machine"]["threads"] == 1 and found["quick"]
+    assert [row["benchmark"] for row in found["rows"]] == ["sap", "prepare"]
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.parametrize("wrong", [["--only", "speed"], ["--threads", "0"], ["--threads", "two"]])
+def test_wrong_options_end_with_status_2(wrong, capsys):
+    with pytest.raises(SystemExit) as ended:
+        __main__.main(wrong)
+    assert ended.value.code == 2
+    assert wrong[1] in capsys.readouterr().err
