@@ -108,6 +108,15 @@ example:
   ecgadv release paper-b --profile paper
 """
 
+FIGURES_EXAMPLES = """\
+A figure is five files: SVG, PNG and PDF drawings, a CSV of what is plotted, and a JSON with caption
+and provenance. `make book` makes them.
+
+examples:
+  ecgadv figures                                    list the citable figures
+  ecgadv figures fig-data-beats --out my-paper      copy the files of one
+"""
+
 INFO_EXAMPLES = """\
 examples:
   ecgadv data info synthetic
@@ -167,6 +176,7 @@ def _parser():
     add_status(commands)
     add_verify(commands)
     add_release(commands)
+    add_figures(commands)
     return parser
 
 
@@ -257,6 +267,15 @@ def add_release(commands):
     parser.add_argument("--no-weights", action="store_true", help="leave the weights out")
     _add_runs(parser)
     parser.set_defaults(action=_release)
+
+
+def add_figures(commands):
+    """`ecgadv figures [ID ...]`."""
+    about = "list the citable figures, or copy some"
+    parser = add_command(commands, "figures", about=about, epilog=FIGURES_EXAMPLES)
+    parser.add_argument("ids", metavar="ID", nargs="*", help="figures to copy (default: list all)")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="where to")
+    parser.set_defaults(action=_figures)
 
 
 def _add_suite(parser, *, required):
@@ -387,3 +406,13 @@ def _release(options):
     for record in records:
         release(record, released_folder(), weights=not options.no_weights)
         print(f"{record.key}  {record.config['label']} seed {record.seed}")
+
+
+def _figures(options):
+    from ecgadv.figures import shelf
+
+    registry, made = Path("book/figures.yml"), Path("_build/executed/figures")
+    if options.ids:
+        print("\n".join(map(str, shelf.copy(options.ids, registry, made, options.out))))
+    else:
+        print("\n".join(shelf.listing(registry, made)))
