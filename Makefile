@@ -4,6 +4,8 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/ecgadv.stamp
+TORCHATTACKS := 3.5.1
+PEERS := $(VENV)/peers/torchattacks-$(TORCHATTACKS).stamp
 
 # One thread: the same seed gives other bits with another number of threads.
 export OMP_NUM_THREADS ?= 1
@@ -32,8 +34,8 @@ serve: ## show the rendered book on http://localhost:8000 (PORT=...)
 	@echo "http://localhost:$(PORT)"
 	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
-bench: $(STAMP) ## print the speed ratios of benchmarks/
-	$(BIN)/python -m benchmarks
+bench: $(STAMP) $(PEERS) ## print the speed ratios of benchmarks/ (ARGS=--help)
+	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## remove the rendered pages; runs, recordings and .venv stay
 	rm -rf _build
@@ -61,6 +63,13 @@ $(STAMP): pyproject.toml constraints.txt
 	  || { echo "uv found no way, trying pip"; $(PIP_INSTALL); }; \
 	else $(PIP_INSTALL); fi
 	@touch $@
+
+# It asks for torchvision and an old requests, which its attacks do not use: so it comes without
+# its dependencies, into a folder that only the benchmarks see.
+$(PEERS): | $(STAMP)
+	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(@D) \
+	  torchattacks==$(TORCHATTACKS) && touch $@ \
+	|| echo "torchattacks could not be installed: its rows will say so"
 
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt \
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[book,data,test]'
