@@ -9,7 +9,8 @@ from ecgadv.figures.citable import FORMATS
 def book(tmp_path):
     registry, made = tmp_path / "figures.yml", tmp_path / "made"
     registry.write_text(
-        "- {id: fig-a, notebook: 01.ipynb, title: A}\n- {id: fig-bb, notebook: 02.ipynb, title: B}\n"
+        "- {id: fig-a, notebook: 01.ipynb, title: A}\n"
+        "- {id: fig-bb, notebook: 02.ipynb, title: B}\n"
     )
     made.mkdir()
     for suffix in FORMATS:
