@@ -55,7 +55,7 @@ $(STAMP): pyproject.toml constraints.txt
 	sys.exit(v < (3, 11, 5) and "ecgadv needs Python 3.11.5 or later, but $(PYTHON) is %d.%d.%d: " % v \
 	+ "try make PYTHON=/path/to/a/later/python3")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing the packages of constraints.txt into $(VENV)"
+	@echo "installing the packages of constraints.txt into $(VENV): 1.6 GB, a minute or more"
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv pip install --quiet --python $(BIN)/python --constraint constraints.txt \
 	    $(if $(TORCH_INDEX),--index-strategy unsafe-best-match --extra-index-url $(TORCH_INDEX)) \
@@ -71,5 +71,5 @@ $(PEERS): | $(STAMP)
 	  torchattacks==$(TORCHATTACKS) && touch $@ \
 	|| echo "torchattacks could not be installed: its rows will say so"
 
-PIP_INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt \
+PIP_INSTALL = $(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt \
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[book,data,test]'
