@@ -7,6 +7,7 @@ Several seeds of one network may be trained side by side as a stacked network (s
 import io
 import pickle
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,11 +173,13 @@ def _resume(checkpoint: Path | None, model, optimizer) -> list[dict]:
     if checkpoint is None or not checkpoint.exists():
         return []
     device = next(model.parameters()).device
+    damaged = f"checkpoint {checkpoint.name} is damaged; delete it and run the command again"
+    if not zipfile.is_zipfile(checkpoint):  # torch.load fails on such a file in many ways
+        raise EcgadvError(damaged)
     try:
         state = torch.load(checkpoint, weights_only=True, map_location=device)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        text = f"checkpoint {checkpoint.name} is damaged; delete it and run the command again"
-        raise EcgadvError(text) from error
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise EcgadvError(damaged) from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["history"]
