@@ -101,7 +101,7 @@ def build(work: Path, *, root: Path) -> None:
 def notebook_inputs() -> str:
     """Return one hash of all that a notebook can read: the package and the records."""
     sources = sorted(Path("ecgadv").rglob("*.py"))
-    facts = [Path("book/claims.yml"), Path("book/reported.yml"), Path("constraints.txt")]
+    facts = [*sorted(Path("book").glob("*.yml")), Path("constraints.txt")]
     finished = "[!.]*/*.json"  # a folder whose name starts with a dot is still being written
     records = [p for root in ("runs", "book/records") for p in sorted(Path(root).glob(finished))]
     return digest([*sources, *facts, *records])
