@@ -108,10 +108,17 @@ def notebook_inputs() -> str:
 
 
 def check_registry(registry: Sequence[dict[str, str]], figures: Path) -> None:
-    """Raise BuildError unless the executed notebooks made exactly the registered figures."""
+    """Raise BuildError unless the executed notebooks made exactly the registered figures.
+
+    In the place of its five files a figure may have one, `ID.not-run`: the notebook looked for
+    its records and there are none.
+    """
     formats = ("svg", "png", "pdf", "csv", "json")
-    expected = {f"{entry['id']}.{suffix}" for entry in registry for suffix in formats}
     made = {path.name for path in figures.glob("*")} if figures.is_dir() else set()
+    absent = {entry["id"] for entry in registry if f"{entry['id']}.not-run" in made}
+    due = [entry["id"] for entry in registry if entry["id"] not in absent]
+    expected = {f"{id}.{suffix}" for id in due for suffix in formats}
+    expected |= {f"{id}.not-run" for id in absent}
     if missing := sorted(expected - made):
         raise BuildError(f"registered figures lack files: {', '.join(missing)}")
     if strange := sorted(made - expected):

@@ -99,6 +99,16 @@ def test_registered_figures_need_all_their_files(tmp_path):
         build.check_registry(registry("fig-a"), tmp_path)
 
 
+def test_figures_without_records_are_marked(tmp_path):
+    (tmp_path / "fig-a.not-run").write_text("")
+    build.check_registry(registry("fig-a"), tmp_path)
+    with pytest.raises(build.BuildError, match=r"not in book/figures.yml: fig-a.not-run"):
+        build.check_registry([], tmp_path)
+    (tmp_path / "fig-a.svg").write_text("left over")
+    with pytest.raises(build.BuildError, match=r"not in book/figures.yml: fig-a.svg"):
+        build.check_registry(registry("fig-a"), tmp_path)
+
+
 def test_unregistered_figures_fail(tmp_path):
     (tmp_path / "fig-b.svg").write_text("")
     with pytest.raises(build.BuildError, match=r"not in book/figures.yml: fig-b.svg"):
