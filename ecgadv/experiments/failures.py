@@ -8,6 +8,7 @@ refused is a sign that the attacks as a whole, or the strongest single one, did 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.indicators import Indicator, beaten_by, large_budget_holds, not_monotone
 from ecgadv.experiments.results import WORST, Result
@@ -78,6 +79,8 @@ def _worst_seed(result: Result, measure) -> Indicator:
 
 def table(found: Sequence[Sign]) -> Table:
     """Return the indicators, one row each, one column a defense, the failed ones in bold."""
+    if not found:
+        return Table({"indicator": [NOT_RUN]})
     results = {sign.result.label: sign.result.name for sign in found}
     rows: dict[str, dict[str, Sign]] = {}
     for sign in found:

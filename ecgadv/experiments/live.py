@@ -84,31 +84,57 @@ def shown_attacks(steps: int) -> dict[str, tuple]:
 
 
 def perturbations(
-    subject: Subject, beat: int, names: Sequence[str], *, eps: float, steps: int
+    subject: Subject, beat: int, *, eps: float, steps: int
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return what attacks add to one beat, in microvolts (L,), and the class they end in.
+    """Return what PGD and SAP add to one beat, in microvolts (L,), and the class they end in.
+
+    Neither stops at its first success, so that the shape of a finished perturbation shows.
 
     Args:
         subject: network and beats.
         beat: which of them.
-        names: of `shown_attacks`.
         eps: budget in units of the beat's range; the padding is left alone.
-        steps: of the iterated attacks.
+        steps: of PGD and of SAP's second phase.
     """
     x, y, mask = (v[beat : beat + 1] for v in (subject.x, subject.y, subject.mask))
-    length = int(subject.dataset.length[subject.index[beat]])
-    microvolts = 1000 * float(subject.dataset.unit_mv[subject.index[beat]])
+    signal, unit = in_millivolts(subject, beat)
+    whole = {
+        "PGD": partial(attacks.pgd, steps=steps, random_start=False),
+        "SAP": partial(attacks.sap, pgd_steps=steps // 2, smooth_steps=steps),
+    }
     added, read_as = {}, {}
+    for name, attack in whole.items():
+        threat = run.threat(subject.dataset.unit, eps, bounded=shown_attacks(steps)[name][1])
+        x_adv = attack(subject.model, x, y, threat, mask=mask, step_size=STEP, keep="last")
+        threat.check(x_adv, x, mask)
+        added[name] = (x_adv - x)[0, 0, : len(signal)].numpy() * 1000 * unit
+        read_as[name] = subject.dataset.classes[int(predict(subject.model, x_adv).argmax())]
+    return added, read_as
+
+
+def first_broken(
+    subject: Subject, label: str, names: Sequence[str], *, eps: float, steps: int
+) -> int:
+    """Return the first beat of a class that the network reads right and every attack breaks.
+
+    Raises:
+        EcgadvError: there is none among the subject's beats.
+    """
+    wanted = subject.y.numpy() == subject.dataset.classes.index(label)
+    wanted &= predict(subject.model, subject.x).argmax(1).numpy() == subject.y.numpy()
     for name in names:
         attack, bounded = shown_attacks(steps)[name]
-        threat = run.threat(subject.dataset.unit, eps, bounded=bounded)
-        generator = torch.Generator().manual_seed(0)
-        x_adv = attack(subject.model, x, y, threat, mask=mask, generator=generator)
-        threat.check(x_adv, x, mask)
-        added[name] = (x_adv - x)[0, 0, :length].numpy() * microvolts
-        predicted = int(predict(subject.model, x_adv).argmax())
-        read_as[name] = subject.dataset.classes[predicted]
-    return added, read_as
+        wanted &= flags(subject, attack, eps, bounded=bounded) == 0
+    if not wanted.any():
+        raise EcgadvError(f"no beat of class {label} falls to all of {names} at eps {eps:g}")
+    return int(np.flatnonzero(wanted)[0])
+
+
+def in_millivolts(subject: Subject, beat: int) -> tuple[np.ndarray, float]:
+    """Return a beat without its padding (L,) in millivolts, and the millivolts of one unit."""
+    row = subject.index[beat]
+    unit = float(subject.dataset.unit_mv[row])
+    return subject.x[beat, 0, : int(subject.dataset.length[row])].numpy() * unit, unit
 
 
 def flags(subject: Subject, attack, eps: float, *, bounded: bool) -> np.ndarray:

@@ -81,6 +81,15 @@ def multiples(
     return Drawing(fig, data, caption, alt, figures.provenance_of(_records(found)))
 
 
+def all_attacks(
+    results: Mapping[str, Result | None], what: str, facts: dict | None
+) -> Drawing | NotRun:
+    """Draw one panel an attack, and one for the worst case, with one line a defense."""
+    found = [result for result in results.values() if result]
+    names = tables.ATTACK_NAMES.items() if found else ()
+    return multiples({name: [(r, attack) for r in found] for attack, name in names}, what, facts)
+
+
 def line(result: Result, attack: str) -> Line:
     """Return accuracy against noise level from 0, with the ends of the two-level bootstrap."""
     levels = [0.0, *result.attacks[attack]]

@@ -326,6 +326,17 @@ def load(stores: Sequence[Store], experiment: str, profile: str) -> Results:
     return Results(profile, tuple(sorted(results, key=_place)), stores[-1].root)
 
 
+def best(
+    stores: Sequence[Store], experiment: str, network: str, profiles: Sequence[str] = PROFILES
+) -> Results:
+    """Return the results of the first profile that has any of this network.
+
+    Where none has, the results of the first profile: they are empty, and all is "not run".
+    """
+    found = [load(stores, experiment, profile) for profile in profiles]
+    return next((results for results in found if results.pick(network=network)), found[0])
+
+
 def _one_a_seed(label: str, records: Iterable[Record]) -> tuple[Record, ...]:
     """Return the records by seed; two of one seed come from two versions of the config."""
     found = {record.seed: record for record in records}

@@ -76,26 +76,36 @@ def planned(results: Results) -> Table:
         origin = " and ".join(["local"] * (False in where) + ["released"] * (True in where))
         done = f"{len(found.seeds)} of {seeds}, {origin}" if found else NOT_RUN
         rows.append((split, network.upper(), plain(defense), variant, done))
-    return _table(("split", "network", "defense", "variant", "seeds"), rows)
+    return of_rows(("split", "network", "defense", "variant", "seeds"), rows)
 
 
-def clean(results: dict[str, Result | None], reported_path: str | Path) -> Table:
-    """Return clean accuracy with its intervals, macro-F1, and what the paper reports."""
-    head = ("defense", "natural, %", "t over seeds", "bootstrap", "class-balanced, %")
-    head += ("t over seeds ", "bootstrap ", "macro-F1, %", "seeds", "reported")
+def clean(results: dict[str, Result | None], reported_path: str | Path | None = None) -> Table:
+    """Return clean accuracy with its intervals and macro-F1.
+
+    Args:
+        results: by defense, None where not run.
+        reported_path: reported.yml, to put what the paper reports beside it.
+    """
+    head = ["defense"]
+    for kind in ("natural", "class-balanced"):
+        head += [f"{kind}, %", f"{kind}, t over seeds", f"{kind}, bootstrap"]
+    head += ["macro-F1, %", "seeds"]
+    head += ["reported"] * (reported_path is not None)
     rows = []
     for defense, result in results.items():
         if result is None:
-            rows.append((plain(defense), *[NOT_RUN] * 8, NOT_TRANSCRIBED))
+            rows.append((plain(defense), *[NOT_RUN] * 8, NOT_TRANSCRIBED)[: len(head)])
             continue
         cells: list[Any] = [result.name]
         for balanced in (False, True):
             found = result.accuracy(WORST, 0, balanced=balanced)
             cells += [percent(found.value), bounds(found.seeds), bounds(found.both)]
         f1 = [metrics.macro_f1(p, result.y, len(result.classes)) for p in result.predictions]
-        said = paper_says(reported_path, result, attack="none", metric="accuracy")
-        rows.append((*cells, percent(float(np.mean(f1))), len(result.seeds), said))
-    return _table(head, rows)
+        cells += [percent(float(np.mean(f1))), len(result.seeds)]
+        if reported_path is not None:
+            cells.append(paper_says(reported_path, result, attack="none", metric="accuracy"))
+        rows.append(cells)
+    return of_rows(head, rows)
 
 
 def headline(results: dict[str, Result | None]) -> Table:
@@ -109,7 +119,7 @@ def headline(results: dict[str, Result | None]) -> Table:
         values = [result.accuracy(WORST, 0).value]
         values += [result.accuracy(attack, SHOWN_EPS).value for attack in ATTACK_NAMES]
         rows.append((result.name, *map(percent, values)))
-    return _table(head, rows)
+    return of_rows(head, rows)
 
 
 def summaries(results: dict[str, Result | None], reported_path: str | Path) -> Table:
@@ -137,7 +147,7 @@ def summaries(results: dict[str, Result | None], reported_path: str | Path) -> T
                 )
             )
     rows += [("all", name, *[NOT_RUN] * 5, NOT_TRANSCRIBED, "", "") for name in missing]
-    return _table(head, rows)
+    return of_rows(head, rows)
 
 
 def paper_says(path: str | Path, result: Result, *, attack: str, metric: str) -> str:
@@ -176,8 +186,9 @@ def ranking(results: dict[str, Result | None]) -> Table:
         )
         for i, result in enumerate(found)
     ]
-    head = ("defense", "authors' PGD, AUC %", "rank", "worst case, AUC %", "rank ", "points lost")
-    return _table(head, rows)
+    head = ("defense", "authors' PGD, AUC %", "rank by it", "worst case, AUC %")
+    head += ("rank by the worst case", "points lost")
+    return of_rows(head, rows)
 
 
 def area_on_common(result: Result, attack: str) -> float:
@@ -230,7 +241,7 @@ def compared(results: dict[str, Result | None], *, attack: str = WORST) -> Table
                     len(shared),
                 )
             )
-    return _table(head, rows)
+    return of_rows(head, rows)
 
 
 def side_by_side(
@@ -265,7 +276,7 @@ def side_by_side(
                     len(result.seeds),
                 )
             )
-    return _table(head, rows)
+    return of_rows(head, rows)
 
 
 def by_class(results: Iterable[Result]) -> Table:
@@ -281,7 +292,7 @@ def by_class(results: Iterable[Result]) -> Table:
             rows.append(
                 (result.name, name, f"{counts[c]:,}", percent(recall[c]), percent(right[c]))
             )
-    return _table(head, rows)
+    return of_rows(head, rows)
 
 
 def differences(results: Iterable[Result]) -> str:
@@ -294,7 +305,8 @@ def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Return a table from rows; headings that read alike must differ, by a blank at least."""
-    columns = zip(*rows, strict=True) if rows else [[] for _ in head]
+def of_rows(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return a table from rows; one row says "not run" where there is none."""
+    rows = rows or [[NOT_RUN, *[""] * (len(head) - 1)]]
+    columns = zip(*rows, strict=True)
     return Table(dict(zip(head, map(list, columns), strict=True)))

@@ -7,11 +7,13 @@ say of their voltage. It was written by
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from ecgadv import data
+from ecgadv.figures import Table
 
 SPLITS = ("beatwise", "interpatient")
 QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}
@@ -59,6 +61,30 @@ def in_words(found: dict | None, eps: float) -> str:
         f"eps {eps:g} is {eps:g} of each beat's range, {median:,.0f} µV in the median test beat "
         f"({low:,.0f} to {high:,.0f} µV in 90 % of them)"
     )
+
+
+def table(path: str | Path, *, levels: Sequence[float]) -> Table:
+    """Return what noise levels are in microvolts, on the synthetic and the real test beats."""
+    import yaml
+
+    listed = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    listed = [facts(data.load("synthetic"), "beatwise"), *listed]
+    return Table(
+        {
+            "test beats": [f"{f['dataset']}, {f['split']}" for f in listed],
+            "n": [f"{f['test_beats']:,}" for f in listed],
+            "records": [f["test_records"] for f in listed],
+            **{
+                f"eps {eps:g}": [_range(f["unit_microvolts"], eps) for f in listed]
+                for eps in levels
+            },
+        }
+    )
+
+
+def _range(unit: dict, eps: float) -> str:
+    low, median, high = (eps * unit[name] for name in QUANTILES)
+    return f"{median:,.0f} µV ({low:,.0f} to {high:,.0f})"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """The verdicts on claims B1 and B2, computed from results by the rules of book/claims.yml."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from ecgadv.claims import save_verdict
 from ecgadv.experiments.results import AREA_TO, WORST, Estimate, Result, Results, difference
 from ecgadv.experiments.suites import NSR_BETA
 
@@ -139,3 +141,25 @@ def weigh(findings: Sequence[Finding]) -> str:
     if all(f.below for f in findings):
         return NOT
     return PARTLY if any(f.above for f in findings) else OPEN
+
+
+def publish(
+    judgements: Iterable[Judgement | None], *, profile: str, page: str, out: str | Path
+) -> None:
+    """Save the verdicts for the front page; a claim that was not run has none.
+
+    Args:
+        judgements: of `judge`.
+        profile: of the records behind them.
+        page: the page that shows the evidence.
+        out: the notebook's output folder.
+    """
+    for judgement in filter(None, judgements):
+        save_verdict(
+            judgement.claim,
+            verdict=judgement.verdict,
+            evidence=judgement.evidence,
+            page=page,
+            profile=profile,
+            out=out,
+        )

@@ -49,7 +49,10 @@ class NotRun:
     what: str
 
     def save(self, id: str, *, title: str, out: str | Path) -> NotRun:
-        """Write nothing: the page says that this was not run."""
+        """Write only the mark by which the book knows that the figure is missing rightly."""
+        folder = Path(out) / "figures"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{id}.not-run").write_text(f"{title}: not run\n", encoding="utf-8")
         return self
 
     def _repr_markdown_(self) -> str:
@@ -80,6 +83,7 @@ def panels(
     y: str,
     area_to: float | None = None,
     root: bool = False,
+    log: bool = False,
 ) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw lines with bands, one panel for each part, with one legend for all.
 
@@ -88,6 +92,7 @@ def panels(
         x, y: labels of the axes, with units; y is a fraction, printed in percent.
         area_to: shade the horizontal axis from 0 to here.
         root: space the horizontal axis by the square root, for levels close to 0.
+        log: space it by the logarithm, for counts.
     """
     from matplotlib import pyplot as plt
 
@@ -110,6 +115,8 @@ def panels(
             data["low"] += _column(line.low, count)
             data["high"] += _column(line.high, count)
         _dress(axis, heading if columns > 1 else "", data[x], area_to=area_to, root=root)
+        if log:
+            axis.set_xscale("log")
     for number in range(len(parts), rows * columns):
         axes.flat[number].set_visible(False)
         axes.flat[number - columns].tick_params(labelbottom=True)

@@ -1,0 +1,138 @@
+"""Sentences of the chapter on paper B, with numbers from records and none typed."""
+
+from collections.abc import Mapping, Sequence
+
+from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
+from ecgadv.experiments import tables
+from ecgadv.experiments.results import WORST, Result, Results
+from ecgadv.experiments.tables import ATTACK_NAMES, SHOWN_EPS, percent
+from ecgadv.experiments.verdicts import Judgement, points
+
+
+class Markdown(str):
+    """MyST markdown; a notebook cell that ends in one shows it as text of the page."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def shown(results: Results, network: str) -> Markdown:
+    """Say which records a section shows, and how their runs differ from the paper's."""
+    found = results.pick(network=network)
+    if not found:
+        return Markdown(
+            f"**{network.upper()}, profile `{results.profile}`: not run.** "
+            f"`ecgadv run paper-b --profile {results.profile}` makes these results."
+        )
+    records = [record for result in found for record in result.records]
+    released = sum(results.released(record) for record in records)
+    data = records[0].run["data"]
+    lines = [
+        f"**{network.upper()}, profile `{results.profile}`**: {len(found)} configurations, "
+        f"{len(records)} records, {released} of them released with the book and "
+        f"{len(records) - released} made here; data `{data['name']}` "
+        f"`{data['fingerprint'][:12]}`."
+    ]
+    if differs := tables.differences(found):
+        lines += ["", "How these runs differ from the paper:", "", differs]
+    return Markdown("\n".join(lines))
+
+
+def order(results: Mapping[str, Result | None]) -> Markdown:
+    """Say whether the worst case ranks the defenses as the authors' PGD does."""
+    found = [result for result in results.values() if result]
+    if len(found) < 2:
+        return Markdown("The ranking needs two defenses at least: not run.")
+    theirs = tables.ranks([tables.area_on_common(r, "pgd-100") for r in found])
+    worst = tables.ranks([r.area(WORST).value for r in found])
+    moved = [
+        f"{r.name} from {a} to {b}" for r, a, b in zip(found, theirs, worst, strict=True) if a != b
+    ]
+    lost = {r.name: tables.area_on_common(r, "pgd-100") - r.area(WORST).value for r in found}
+    most = max(lost, key=lost.__getitem__)
+    says = f"changes the rank of {', '.join(moved)}" if moved else "leaves the order as it is"
+    return Markdown(
+        f"Taking the worst case of all attacks instead of the authors' PGD {says}. The most is "
+        f"lost by {most}: {100 * lost[most]:.1f} points of AUC(0.1), on the same "
+        f"{found[0].area(WORST).both.n_examples:,} beats."
+    )
+
+
+def who_breaks(results: Mapping[str, Result | None], eps: float = SHOWN_EPS) -> tables.Table:
+    """Return how many beats at eps only one of the attacks broke, summed over seeds, by defense.
+
+    Beats that were misread without an attack are left out.
+    """
+    names = [name for name in ATTACK_NAMES if name != WORST]
+    head = ["defense", "attacked", "broken by any"]
+    head += [f"only by {ATTACK_NAMES[name]}" for name in names]
+    rows = []
+    for result in filter(None, results.values()):
+        seen = (result.held(WORST, eps) != NOT_ATTACKED) & (result.clean == 1)
+        broken = {name: (result.held(name, eps) == BROKEN) & seen for name in names}
+        total = sum(flags.astype(int) for flags in broken.values())
+        alone = [int((broken[name] & (total == 1)).sum()) for name in names]
+        rows.append((result.name, int(seen.sum()), int((total > 0).sum()), *alone))
+    return tables.of_rows(head, rows)
+
+
+def rule(claim: Mapping, judgement: Judgement | None) -> Markdown:
+    """Write a claim, its rule, what was found, and the verdict."""
+    margin = f"{100 * claim['rule']['margin']:g}"
+    lines = [
+        f"### Claim {claim['id']}",
+        "",
+        f"> {claim['text']}",
+        "",
+        f"**Rule.** {claim['rule']['text'].replace('{margin}', margin)}",
+        "",
+    ]
+    if judgement is None:
+        return Markdown("\n".join([*lines, "**Verdict: not run.**"]))
+    lines.append(_findings(judgement)._repr_markdown_())
+    missing = f" Not run: {', '.join(judgement.missing)}." if judgement.missing else ""
+    lines += [
+        f"**Verdict: {judgement.verdict}.** On MIT-BIH, where it was run: {judgement.on_data}."
+        f"{missing}",
+    ]
+    return Markdown("\n".join(lines))
+
+
+def _findings(judgement: Judgement) -> tables.Table:
+    found = judgement.findings
+    return tables.Table(
+        {
+            "network": [f.network.upper() for f in found],
+            "NSR minus undefended": [f.what for f in found],
+            "points": [points(f.estimate.value) for f in found],
+            "t over seeds": [tables.signed_bounds(f.estimate.seeds) for f in found],
+            "bootstrap": [tables.signed_bounds(f.estimate.both) for f in found],
+            "compared with": [points(f.threshold) for f in found],
+            "n": [f"{f.estimate.both.n_examples:,}" for f in found],
+            "seeds": [f.estimate.seeds.n_seeds for f in found],
+        }
+    )
+
+
+def in_short(results: Mapping[str, Result | None], judgements: Sequence[Judgement]) -> Markdown:
+    """Open the chapter with what was found."""
+    nsr = next((r for d, r in results.items() if r and d.startswith("nsr")), None)
+    plain = results.get("ce")
+    if not nsr or not plain:
+        return Markdown("*The comparison of NSR with the undefended network: not run.*")
+    best = max((r for r in results.values() if r), key=lambda r: r.area(WORST).value)
+
+    def at(result: Result, attack: str, eps: float) -> str:
+        return f"{percent(result.accuracy(attack, eps).value)} %"
+
+    lines = [
+        f"* Without an attack {plain.name} reads {at(plain, WORST, 0)} of the test beats right and "
+        f"{nsr.name} {at(nsr, WORST, 0)} (class-balanced, {len(nsr.seeds)} seeds).",
+        f"* At eps {SHOWN_EPS:g} under the authors' PGD {at(plain, 'pgd-100', SHOWN_EPS)} are left "
+        f"undefended and {at(nsr, 'pgd-100', SHOWN_EPS)} with NSR; in the worst case of all "
+        f"attacks {at(plain, WORST, SHOWN_EPS)} and {at(nsr, WORST, SHOWN_EPS)}.",
+        f"* The most robust defense run here, by worst-case AUC(0.1), is {best.name}: "
+        f"{at(best, WORST, SHOWN_EPS)} at eps {SHOWN_EPS:g}, {at(best, WORST, 0)} clean.",
+    ]
+    lines += [f"* Claim {j.claim}: **{j.verdict}** (on MIT-BIH: {j.on_data})." for j in judgements]
+    return Markdown("\n".join(lines))
