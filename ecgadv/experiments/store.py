@@ -61,7 +61,7 @@ class Record:
         """Return id, label, logits and one uint8 array "held/ATTACK/EPS" for each attack."""
         path = self.path / "examples.npz"
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 return dict(arrays)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise _damaged(path, error) from error
