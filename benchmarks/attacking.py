@@ -73,13 +73,13 @@ def sap_smoothing(*, quick: bool) -> list[Row]:
 
 def evaluation(*, quick: bool) -> list[Row]:
     """Beats a second through a PGD evaluation of an undefended network trained for a moment."""
-    count, steps, rounds = (32, 3, 1) if quick else (512, 50, 3)
+    count, steps, rounds = (32, 3, 1) if quick else (256, 20, 2)
     beats = data.load("synthetic")
     order = torch.randperm(len(beats.y), generator=torch.Generator().manual_seed(0))
     x, y = torch.from_numpy(beats.x)[order], torch.from_numpy(beats.y)[order]
     rows = []
     for name in ("beat-mlp", "beat-cnn"):
-        network = _trained(name, x, y, steps=2 if quick else 150)
+        network = _trained(name, x, y, steps=2 if quick else 60)
         what = f"{name.removeprefix('beat-').upper()}, PGD-{steps} on {count} synthetic beats"
         ours = _flags(network, x[:count], y[:count], steps)
         theirs, peer = _evaluation_peer(network, name, x[:count], y[:count], steps)

@@ -18,8 +18,8 @@ SEEDS = 8
 DEFENSES = (("cross-entropy", None), ("nsr", NSR_BETA), ("adversarial", 0.1))
 # Steps of one timing; an adversarial step holds ten attack steps.
 STEPS = {
-    "beat-mlp": {"cross-entropy": 60, "nsr": 40, "adversarial": 20},
-    "beat-cnn": {"cross-entropy": 6, "nsr": 3, "adversarial": 2},
+    "beat-mlp": {"cross-entropy": 40, "nsr": 20, "adversarial": 10},
+    "beat-cnn": {"cross-entropy": 3, "nsr": 2, "adversarial": 1},
 }
 
 
@@ -29,7 +29,7 @@ def training(*, quick: bool) -> list[Row]:
     for name, counts in STEPS.items():
         for defense, strength in DEFENSES:
             strength = strength[name] if isinstance(strength, dict) else strength
-            steps, rounds = (1, 1) if quick else (counts[defense], 5)
+            steps, rounds = (1, 1) if quick else (counts[defense], 3)
             rows += _rows(name, defense, strength, steps=steps, batch=batch, rounds=rounds)
     return rows
 
