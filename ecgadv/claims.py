@@ -54,7 +54,7 @@ def load_claims(path: str | Path) -> list[dict[str, str]]:
 
 
 def ledger(claims: str | Path, verdicts: str | Path) -> str:
-    """Return the claims with the verdicts so far, as a MyST table.
+    """Return a MyST table of the claims and verdicts so far, and under it the evidence.
 
     Args:
         claims: claims.yml.
@@ -69,11 +69,14 @@ def ledger(claims: str | Path, verdicts: str | Path) -> str:
     if strange := sorted(path.stem for path in folder.glob("*.json") if path.stem not in known):
         raise EcgadvError(f"verdicts on {', '.join(strange)}: the claims are {sorted(known)}")
     lines = [":::{list-table}", ":header-rows: 1", ":class: ledger", ":widths: auto", ""]
-    rows = [("", "Claim", "Verdict", "Evidence")]
-    rows += [_row(claim, folder / f"{claim['id']}.json") for claim in listed]
+    rows, evidence = [("", "Claim", "Verdict")], []
+    for claim in listed:
+        row, shown = _row(claim, folder / f"{claim['id']}.json")
+        rows.append(row)
+        evidence += shown
     for row in rows:
         lines += [("* - " if number == 0 else "  - ") + cell for number, cell in enumerate(row)]
-    return "\n".join([*lines, ":::", ""])
+    return "\n".join([*lines, ":::", "", *evidence])
 
 
 def reported(path: str | Path, **where: Any) -> float | str:
@@ -96,11 +99,13 @@ def reported(path: str | Path, **where: Any) -> float | str:
     return NOT_TRANSCRIBED if value is None else value
 
 
-def _row(claim: dict[str, str], path: Path) -> tuple[str, str, str, str]:
-    """Return one row of the ledger."""
+def _row(claim: dict[str, str], path: Path) -> tuple[tuple[str, str, str], list[str]]:
+    """Return one row of the ledger, and the lines of its evidence."""
     said = f"{claim['text']} {{cite:p}}`{claim['paper']}`"
     if not path.exists():
-        return claim["id"], said, NOT_RUN, ""
+        return (claim["id"], said, NOT_RUN), []
     found = json.loads(path.read_text(encoding="utf-8"))
+    anchor = f"claim-{claim['id'].lower()}"
     evidence = f"{found['evidence']} Profile `{found['profile']}`; see {{doc}}`/{found['page']}`."
-    return claim["id"], said, f"**{found['verdict']}**", evidence
+    lines = [f"({anchor})=", f"**{claim['id']}, {found['verdict']}.** {evidence}", ""]
+    return (claim["id"], said, f"[**{found['verdict']}**](#{anchor})"), lines

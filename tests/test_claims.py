@@ -26,7 +26,8 @@ def test_a_claim_without_verdict_is_not_run(tmp_path):
 def test_a_saved_verdict_appears_with_evidence_profile_and_page(tmp_path):
     claims.save_verdict("B1", **VERDICT, out=tmp_path)
     text = claims.ledger(BOOK / "claims.yml", tmp_path / "verdicts")
-    assert "**supported**" in text
+    assert "- [**supported**](#claim-b1)" in text
+    assert "(claim-b1)=\n**B1, supported.** " in text
     assert "n = 3 Profile `paper`; see {doc}`/notebooks/04-paper-b`." in text
     assert text.count("not run") == 5
 
