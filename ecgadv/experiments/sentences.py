@@ -1,9 +1,12 @@
 """Sentences of the chapter on paper B, with numbers from records and none typed."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from ecgadv.claims import reported
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
 from ecgadv.experiments import tables
+from ecgadv.experiments.failures import Sign
 from ecgadv.experiments.results import WORST, Result, Results
 from ecgadv.experiments.tables import ATTACK_NAMES, SHOWN_EPS, percent
 from ecgadv.experiments.verdicts import Judgement, points
@@ -74,6 +77,50 @@ def who_breaks(results: Mapping[str, Result | None], eps: float = SHOWN_EPS) -> 
         alone = [int((broken[name] & (total == 1)).sum()) for name in names]
         rows.append((result.name, int(seen.sum()), int((total > 0).sum()), *alone))
     return tables.of_rows(head, rows)
+
+
+def missed(signs: Sequence[Sign]) -> Markdown:
+    """Say of which networks single attacks miss much, from the signs that inform."""
+    failed = [sign for sign in signs if sign.failed and not sign.must_hold]
+    if not failed:
+        return Markdown("No sign failed on the networks shown here.")
+    worst = max(failed, key=lambda sign: sign.indicator.value)
+    by_name: dict[str, int] = {}
+    for sign in failed:
+        by_name[sign.result.name] = by_name.get(sign.result.name, 0) + 1
+    listed = ", ".join(f"{name} ({number})" for name, number in by_name.items())
+    return Markdown(
+        f"Informing signs that failed: {listed}. The largest is {percent(worst.indicator.value)} % "
+        f"of beats, of {worst.result.name}, for “{worst.indicator.name}”. Where an attack "
+        "misses what another one finds, or loses at a larger eps what it found at a smaller one, "
+        "its accuracy overstates the defense, and the worst case of all attacks is itself only an "
+        "upper bound: a better attack would find more."
+    )
+
+
+def beside_log(nsr: Result | None, path: str | Path) -> Markdown:
+    """Compare the mean sensitivity of the authors' log with ours, clean and attacked."""
+    if nsr is None:
+        return Markdown("*Our side of the comparison: not run.*")
+    where = {"paper": "ma2022", "network": "mlp", "defense": "nsr-0.5", "metric": "accuracy"}
+    clean = reported(path, dataset="mitdb", attack="none", **where)
+    spsa = reported(path, dataset="mitdb", attack="spsa", eps=SHOWN_EPS, **where)
+    if isinstance(clean, str) or isinstance(spsa, str):
+        return Markdown("*The authors' log: not transcribed.*")
+    pgd, worst = (nsr.accuracy(attack, SHOWN_EPS).value for attack in ("pgd-100", WORST))
+    text = (
+        f"In the log {percent(clean)} % are right without an attack and {percent(spsa)} % under "
+        f"SPSA at {SHOWN_EPS:g}. Our {nsr.name} has "
+        f"{percent(nsr.accuracy(WORST, 0).value)} % clean, "
+        f"{percent(pgd)} % under the authors' PGD, and {percent(worst)} % in the worst case."
+    )
+    if spsa < pgd:
+        text += (
+            " An attack that only asks the network for its outputs thus left *less* than the "
+            "authors' PGD, which sees its gradients. That should not happen, and is one more sign "
+            "that their PGD misses what is there."
+        )
+    return Markdown(text)
 
 
 def rule(claim: Mapping, judgement: Judgement | None) -> Markdown:

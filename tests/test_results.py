@@ -1,0 +1,212 @@
+"""Seeds put together: worst cases, accuracies with intervals, differences, the verdicts."""
+
+import numpy as np
+import pytest
+from recorded import LABELS, LEVELS, held, results, write
+
+from ecgadv import claims
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation.intervals import t_quantile
+from ecgadv.experiments import failures, verdicts
+from ecgadv.experiments.results import WORST, best, difference, plain
+from ecgadv.experiments.store import Store
+
+CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
+
+
+def claim(id, *, datasets=("mitdb",)):
+    margin = {"B1": 0.1, "B2": 0.02}[id]
+    return {"id": id, "text": "T.", "rule": {"margin": margin, "datasets": datasets, "text": "R."}}
+
+
+def pair(root, nsr, plain, *, clean=(1.0, 1.0), seeds=2):
+    """Write NSR and undefended networks, MLP and CNN, and return their results."""
+    for seed in range(seeds):
+        for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
+            label = f"beatwise/{network}/nsr-{beta}/faithful"
+            write(root, label, seed=seed, shares=(nsr,) * 3, clean=clean[0])
+            label = f"beatwise/{network}/ce/faithful"
+            write(root, label, seed=seed, shares=(plain,) * 3, clean=clean[1])
+    return results(root)
+
+
+def test_labels_give_the_parts_of_a_config(tmp_path):
+    write(tmp_path, "interpatient/cnn/at-0.2/corrected")
+    (found,) = results(tmp_path).all
+    assert (found.split, found.network, found.variant) == ("interpatient", "cnn", "corrected")
+    assert found.name == "adversarial training, eps 0.2"
+    assert plain("ce") == "undefended"
+
+
+def test_accuracy_is_balanced_and_has_both_intervals(tmp_path):
+    for seed, share in enumerate((1.0, 1 / 3)):
+        write(tmp_path, CE, seed=seed, shares=(1, 1, share))
+    (found,) = results(tmp_path).all
+    estimate = found.accuracy("sap", 0.1)
+    assert estimate.value == pytest.approx(2 / 3)
+    half = t_quantile(0.975, 1) * np.std([1, 1 / 3], ddof=1) / np.sqrt(2)
+    assert estimate.seeds.high - estimate.value == pytest.approx(half)
+    assert estimate.low == estimate.seeds.low < estimate.both.low
+    assert found.accuracy("sap", 0).value == 1
+
+
+def test_natural_and_balanced_accuracy_differ_by_the_class_sizes(tmp_path):
+    broken = np.where(LABELS == 0, 0, 1).astype(np.uint8)
+    write(tmp_path, CE, flags={"held/sap/0.1": broken})
+    (found,) = results(tmp_path).all
+    assert found.accuracy("sap", 0.1).value == pytest.approx(2 / 3)
+    assert found.accuracy("sap", 0.1, balanced=False).value == pytest.approx(1 / 2)
+
+
+def test_auc_is_the_trapezoid_of_paper_b(tmp_path):
+    write(tmp_path, CE, shares=(2 / 3, 1 / 3, 0))
+    (found,) = results(tmp_path).all
+    by_hand = ((1 + 2 / 3) * 0.01 + (2 / 3 + 1 / 3) * 0.04 + (1 / 3 + 0) * 0.05) / 2 / 0.1
+    assert found.area("pgd-100").value == pytest.approx(by_hand)
+    assert found.acc_robust("pgd-100").value == pytest.approx(by_hand**0.5)
+
+
+def test_the_worst_case_is_over_attacks_and_smaller_levels_on_common_examples(tmp_path):
+    sap = held(1)
+    sap[[0, 6]] = 0, 255
+    noise = held(1)
+    noise[1] = 0
+    every = {f"held/sap/{e:g}": np.where(sap == 255, 255, 1).astype(np.uint8) for e in LEVELS}
+    write(tmp_path, CE, flags=every | {"held/sap/0.05": sap, "held/noise/0.1": noise})
+    (found,) = results(tmp_path).all
+    assert found.attacked("sap") == found.attacked(WORST) == len(LABELS) - 1
+    assert found.held(WORST, 0.01)[0].tolist() == [1] * 6 + [255] + [1] * 5
+    assert found.held(WORST, 0.05)[0].tolist() == [0, *[1] * 5, 255, *[1] * 5]
+    assert found.held(WORST, 0.1)[0].tolist() == [0, 0, *[1] * 4, 255, *[1] * 5]
+
+
+def test_clean_errors_are_lost_in_the_worst_case(tmp_path):
+    write(tmp_path, CE, clean=1 / 3)
+    (found,) = results(tmp_path).all
+    assert found.accuracy(WORST, 0.01).value == pytest.approx(1 / 3)
+
+
+def test_differences_pair_seeds_and_examples(tmp_path):
+    for seed, (a, b) in enumerate([(1, 1 / 3), (2 / 3, 0)]):
+        write(tmp_path, NSR, seed=seed, shares=(1, 1, a))
+        write(tmp_path, CE, seed=seed, shares=(1, 1, b))
+    found = results(tmp_path)
+    nsr, undefended = found.one(defense="nsr-0.4"), found.one(defense="ce")
+    gap = difference(nsr, undefended, "sap", eps=0.1)
+    assert gap.value == pytest.approx(2 / 3)
+    assert gap.seeds.low == pytest.approx(gap.seeds.high) == pytest.approx(2 / 3)
+    assert difference(nsr, undefended, "sap").value == pytest.approx(2 / 3 * 0.05 / 2 / 0.1)
+
+
+def test_other_examples_are_not_compared(tmp_path):
+    write(tmp_path, NSR)
+    write(tmp_path, CE, flags={"id": np.arange(len(LABELS)) + 1})
+    found = results(tmp_path)
+    with pytest.raises(EcgadvError, match="different test examples"):
+        difference(*found.all, "sap")
+    write(tmp_path / "seeds", CE)
+    write(tmp_path / "seeds", CE, seed=1, flags={"id": np.arange(len(LABELS)) + 1})
+    with pytest.raises(EcgadvError, match="different test examples"):
+        results(tmp_path / "seeds")
+
+
+def test_no_common_seed_is_told(tmp_path):
+    write(tmp_path, NSR, seed=1)
+    write(tmp_path, CE, seed=0)
+    with pytest.raises(EcgadvError, match="share no seed"):
+        difference(*results(tmp_path).all, "sap")
+
+
+def test_the_first_profile_with_the_network_is_taken(tmp_path):
+    write(tmp_path, "beatwise/cnn/ce/faithful", profile="compact")
+    write(tmp_path, CE)
+    stores = [Store(tmp_path), Store(tmp_path / "released")]
+    assert best(stores, "paper-b", "mlp").profile == "paper"
+    assert best(stores, "paper-b", "cnn").profile == "compact"
+    nothing = best([Store(tmp_path / "released")], "paper-b", "mlp")
+    assert (nothing.profile, nothing.all) == ("paper", ())
+
+
+def test_results_come_in_the_order_of_the_paper(tmp_path):
+    for defense in ("at-0.2", "at-0.1", "jacobian-0.9", "nsr-0.4", "ce"):
+        write(tmp_path, f"beatwise/mlp/{defense}/faithful")
+    found = [result.defense for result in results(tmp_path).all]
+    assert found == ["ce", "nsr-0.4", "jacobian-0.9", "at-0.1", "at-0.2"]
+
+
+@pytest.mark.parametrize(
+    ("nsr", "undefended", "verdict"),
+    [(1, 0, "supported"), (1 / 3, 1 / 3, "not supported"), (0, 1, "not supported")],
+)
+def test_b1_follows_its_rule(tmp_path, nsr, undefended, verdict):
+    found = verdicts.judge(claim("B1"), pair(tmp_path, nsr, undefended))
+    assert found.verdict == found.on_data == verdict
+    assert found.missing == ()
+    assert len(found.findings) == 6  # three attacks on two networks
+
+
+def test_b1_is_partly_supported_where_only_some_attacks_show_it(tmp_path):
+    broken = {f"held/sap/{eps:g}": held(0) for eps in LEVELS}
+    for seed in range(2):
+        for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
+            write(tmp_path, f"beatwise/{network}/nsr-{beta}/faithful", seed=seed, flags=broken)
+            write(tmp_path, f"beatwise/{network}/ce/faithful", seed=seed, shares=(0, 0, 0))
+    assert verdicts.judge(claim("B1"), results(tmp_path)).verdict == "partly supported"
+
+
+@pytest.mark.parametrize(
+    ("clean", "verdict"),
+    [((1, 1), "supported"), ((1, 2 / 3), "supported"), ((0, 1), "not supported")],
+)
+def test_b2_follows_its_rule(tmp_path, clean, verdict):
+    found = verdicts.judge(claim("B2"), pair(tmp_path, 0, 0, clean=clean))
+    assert found.verdict == verdict
+    assert {f.threshold for f in found.findings} == {-0.02}
+
+
+def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
+    found = verdicts.judge(claim("B1", datasets=("mitdb", "cpsc2018")), pair(tmp_path, 1, 0))
+    assert (found.verdict, found.on_data) == ("partly supported", "supported")
+    assert found.missing == ("CPSC2018",)
+    assert "Not run: CPSC2018." in found.evidence
+    assert "MLP, AUC(0.1) under SAP +95.0 [+95.0, +95.0], n = 12 beats, 2 seeds" in found.evidence
+
+
+def test_one_seed_decides_nothing(tmp_path):
+    assert verdicts.judge(claim("B1"), pair(tmp_path, 1, 0, seeds=1)).verdict == "inconclusive"
+
+
+def test_without_records_there_is_no_verdict(tmp_path):
+    write(tmp_path, CE)
+    assert verdicts.judge(claim("B1"), results(tmp_path)) is None
+
+
+def test_verdicts_reach_the_ledger(tmp_path):
+    found = verdicts.judge(claim("B1"), pair(tmp_path, 1, 0))
+    verdicts.publish([found, None], profile="paper", page="notebooks/04-paper-b", out=tmp_path)
+    assert [path.stem for path in (tmp_path / "verdicts").iterdir()] == ["B1"]
+    assert found.verdict in claims.VERDICTS
+
+
+def test_an_undefended_network_that_withstands_stops_the_page(tmp_path):
+    write(tmp_path, CE, shares=(1, 1, 1 / 3))
+    signs = failures.signs(results(tmp_path).all[0])
+    with pytest.raises(failures.AttackFailedError, match=r"large budget holds.*0\.3333.*0\.05"):
+        failures.refuse(signs)
+
+
+def test_noise_that_beats_the_strongest_attack_stops_the_page(tmp_path):
+    write(tmp_path, NSR, shares=(1, 1, 1), flags={"held/noise/0.1": held(2 / 3)})
+    with pytest.raises(failures.AttackFailedError, match="beaten by white noise"):
+        failures.refuse(failures.signs(results(tmp_path).all[0]))
+
+
+def test_signs_that_inform_stop_nothing_and_are_bold(tmp_path):
+    flags = {"held/pgd-100/0.05": held(0), "held/noise/0.1": held(1)}
+    write(tmp_path, NSR, shares=(1, 1, 1), flags=flags)
+    signs = failures.signs(results(tmp_path).all[0])
+    failures.refuse(signs)
+    failed = {sign.indicator.name for sign in signs if sign.failed}
+    assert "authors' PGD: not monotone in eps" in failed
+    assert "**100.00**" in failures.table(signs)._repr_markdown_()
+    assert "not run" in failures.table([])._repr_markdown_()

@@ -1,0 +1,266 @@
+"""Tables, figures and sentences of the results: what is there, what was not run, in which unit."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from recorded import held, results, write
+
+from ecgadv import attacks, figures
+from ecgadv.errors import EcgadvError
+from ecgadv.experiments import live, paper_b, sentences, tables, units, verdicts
+from ecgadv.experiments.results import WORST
+from ecgadv.figures import panels, signals
+from ecgadv.models import build
+
+BOOK = Path(__file__).parents[1] / "book"
+REPORTED = BOOK / "reported.yml"
+FACTS = {"unit_microvolts": {"low": 1000.0, "median": 2000.0, "high": 4000.0}}
+
+
+@pytest.fixture
+def mlp(tmp_path):
+    """Undefended and NSR networks with two seeds; the other defenses were not run."""
+    for seed in range(2):
+        write(tmp_path, "beatwise/mlp/ce/faithful", seed=seed, shares=(2 / 3, 0, 0))
+        write(tmp_path, "beatwise/mlp/nsr-0.4/faithful", seed=seed, shares=(1, 1, 1 / 3))
+        write(tmp_path, "beatwise/mlp/nsr-0.5/faithful", seed=seed, shares=(1, 1, 2 / 3))
+    return results(tmp_path)
+
+
+def rows(table):
+    return list(zip(*table.columns.values(), strict=True))
+
+
+def test_what_was_not_run_is_said_and_what_is_reported_is_not_invented(mlp):
+    shown = tables.chosen(mlp, "mlp")
+    found = {row[0]: row for row in rows(tables.clean(shown, REPORTED))}
+    assert len(found) == 6
+    assert found["undefended"][4] == "100.0"
+    assert found["undefended"][-1] == "not transcribed"
+    assert set(found["Jacobian, beta 0.9"][1:-1]) == {"not run"}
+    assert tables.clean(shown).columns.keys().isdisjoint({"reported"})
+
+
+def test_headline_gives_every_attack_at_one_level(mlp):
+    found = {row[0]: row[1:] for row in rows(tables.headline(tables.chosen(mlp, "mlp")))}
+    assert found["NSR, beta 0.4"] == ("100.0", *["33.3"] * 5)
+    assert found["undefended"] == ("100.0", *["0.0"] * 5)
+
+
+def test_summaries_name_n_and_seeds(mlp):
+    found = rows(tables.summaries(tables.chosen(mlp, "mlp"), REPORTED))
+    first = found[0]
+    assert first[:3] == ("white noise", "undefended", "100.0")
+    assert first[-2:] == ("12", 2)
+    assert sum(row[0] == "all" for row in found) == 4  # the defenses without a record
+
+
+def test_plan_says_where_records_are(mlp):
+    found = {(row[2], row[3]): row[4] for row in rows(tables.planned(mlp)) if row[0] == "beatwise"}
+    assert found["NSR, beta 0.4", "faithful"] == "2 of 3, local"
+    assert found["NSR, beta 0.4", "corrected"] == "not run"
+
+
+def test_pairs_are_tested_on_the_same_beats(mlp):
+    (row,) = [
+        row
+        for row in rows(tables.compared(tables.chosen(mlp, "mlp")))
+        if row[:2] == ("undefended", "NSR, beta 0.4")
+    ]
+    assert row[2] == "-33.3"
+    assert row[5:7] == (0, 8)  # 4 of 12 beats, in both seeds
+    assert row[7] == "0.1250"  # two-sided: 2 / 2^4
+
+
+def test_equal_values_share_the_better_rank():
+    assert tables.ranks([0.5, 0.9, 0.5, 0.1]) == [2, 1, 2, 4]
+
+
+def test_ranking_says_whether_the_worst_case_changes_it(mlp, tmp_path):
+    shown = tables.chosen(mlp, "mlp")
+    assert "leaves the order as it is" in sentences.order(shown)
+    other = tmp_path / "other"
+    weak = {f"held/sap/{eps:g}": held(0) for eps in (0.01, 0.05, 0.1)}
+    write(other, "beatwise/mlp/ce/faithful", shares=(1, 1, 1 / 3))
+    write(other, "beatwise/mlp/nsr-0.4/faithful", flags=weak)
+    text = sentences.order(tables.chosen(results(other), "mlp"))
+    assert "undefended from 2 to 1" in text
+    assert "NSR, beta 0.4 from 1 to 2" in text
+
+
+def test_beats_that_one_attack_alone_broke_are_counted(tmp_path):
+    write(tmp_path, "beatwise/mlp/ce/faithful", flags={"held/sap/0.1": held(2 / 3)})
+    (row,) = rows(sentences.who_breaks(tables.chosen(results(tmp_path), "mlp")))
+    assert row == ("undefended", 12, 4, 0, 0, 4, 0)
+
+
+def test_settings_side_by_side_keep_what_is_missing(mlp):
+    left = tables.chosen(mlp, "mlp")
+    right = tables.chosen(mlp, "mlp", variant="corrected")
+    found = rows(tables.side_by_side(left, right, ("faithful", "corrected")))
+    assert [row[:2] for row in found[:2]] == [
+        ("undefended", "faithful"),
+        ("undefended", "corrected"),
+    ]
+    assert found[1][2] == "not run"
+
+
+def test_a_table_of_nothing_says_so():
+    assert "not run" in tables.of_rows(("a", "b"), [])._repr_markdown_()
+
+
+def test_sentences_carry_the_numbers_of_the_records(mlp):
+    shown = tables.chosen(mlp, "mlp")
+    text = sentences.in_short(shown, [])
+    assert "0.0 % are left undefended and 33.3 % with NSR" in text
+    assert "not run" in sentences.in_short(dict.fromkeys(shown), [])
+    assert "* a difference" in sentences.shown(mlp, "mlp")
+    assert "not run" in sentences.shown(mlp, "cnn")
+    assert "6 made here" in sentences.shown(mlp, "mlp")
+
+
+def test_the_log_of_the_authors_stands_beside_ours(mlp):
+    text = sentences.beside_log(mlp.one(defense="nsr-0.4"), REPORTED)
+    assert "91.8 % are right" in text  # 0.9185, PROTOCOLS part 1
+    assert "52.0 % under SPSA" in text
+    assert "left *less*" not in text  # our attack leaves 33 %
+
+
+def test_claims_are_shown_with_their_rule_and_findings(mlp):
+    claim = {
+        "id": "B1",
+        "text": "T.",
+        "rule": {"margin": 0.1, "datasets": ["mitdb"], "text": "{margin}!"},
+    }
+    text = sentences.rule(claim, verdicts.judge(claim, mlp))
+    assert "**Rule.** 10!" in text
+    assert "| MLP | AUC(0.1) under SAP |" in text
+    assert "Not run: CNN." in text
+    assert "Verdict: not run" in sentences.rule(claim, None)
+
+
+def test_curves_say_n_seeds_attack_and_unit(mlp, tmp_path):
+    drawn = paper_b.curves(tables.chosen(mlp, "mlp"), "pgd-100", FACTS)
+    for part in ("n = 12 test beats", "seeds 0, 1", "7 steps of Adamax", "200 µV", "profile paper"):
+        assert part in drawn.caption
+    assert "NSR, beta 0.4 from 100.0 to 33.3" in drawn.alt
+    saved = drawn.save("fig-x", title="T", out=tmp_path / "out")
+    described = json.loads((saved.folder / "fig-x.json").read_text())
+    assert described["provenance"]["seeds"] == [0, 1]
+    columns = drawn.data
+    assert columns["series"].count("undefended") == 4  # clean and three levels
+    assert columns[paper_b.ACCURACY_AXIS][:4] == pytest.approx([1, 2 / 3, 0, 0])
+
+
+def test_figures_without_records_leave_their_mark(tmp_path):
+    nothing = paper_b.curves({"ce": None}, WORST, None)
+    nothing.save("fig-x", title="T", out=tmp_path)
+    assert [p.name for p in (tmp_path / "figures").iterdir()] == ["fig-x.not-run"]
+    assert "not run" in nothing._repr_markdown_()
+
+
+def test_every_figure_of_the_chapter_can_be_drawn(mlp, tmp_path):
+    shown = tables.chosen(mlp, "mlp")
+    write(tmp_path, "interpatient/mlp/ce/faithful")
+    between = tables.chosen(results(tmp_path), "mlp", split="interpatient")
+    drawn = [
+        paper_b.all_attacks(shown, "All", FACTS),
+        paper_b.beta_sweep(mlp, FACTS),
+        paper_b.by_class(mlp.one(defense="nsr-0.4"), REPORTED),
+        paper_b.against(shown, shown["nsr-0.4"]),
+        paper_b.settings({"beatwise": shown, "interpatient": between}, "Splits"),
+    ]
+    for drawing in drawn:
+        plt.close(drawing.fig)
+        assert isinstance(drawing, panels.Drawing)
+        assert "seeds" in drawing.caption
+        assert drawing.alt
+        assert set(figures.PROVENANCE) <= set(drawing.provenance)
+
+
+def test_the_same_defense_looks_the_same_everywhere(mlp):
+    looks = {r.defense: paper_b.look_of(r) for r in mlp.all}
+    assert looks["ce"] != looks["nsr-0.4"] == looks["nsr-0.5"]
+
+
+def test_dots_of_nothing_are_refused():
+    with pytest.raises(EcgadvError, match="dots of nothing"):
+        panels.dots({"a": {}}, value="x")
+
+
+def test_dots_keep_missing_ends_out_of_the_csv():
+    fig, data = panels.dots(
+        {"a": {"s": panels.Dot(0.5)}, "b": {"t": panels.Dot(0.1, 0, 1)}}, value="x"
+    )
+    plt.close(fig)
+    assert data["low"] == [None, 0]
+    assert data["x"] == [0.5, 0.1]
+
+
+def test_sap_kernel_passes_the_frequencies_that_the_protocol_notes():
+    """PROTOCOLS 2.5: amplitude gain of the mean kernel at 300 Hz sampling."""
+    taps = attacks.sap_kernel().numpy()
+    noted = {0: 1, 5: 0.96, 10: 0.85, 20: 0.55, 30: 0.33, 40: 0.22, 60: 0.07, 100: 0.004}
+    gain = signals.response(taps, np.array(list(noted)) / 300)
+    assert gain == pytest.approx(list(noted.values()), abs=0.006)
+
+
+def test_units_in_microvolts(synthetic):
+    found = units.facts(synthetic, "beatwise")
+    assert found["test_beats"] == 1200
+    spread = found["unit_microvolts"]
+    assert 0 < spread["low"] < spread["median"] < spread["high"]
+    text = units.in_words(FACTS, 0.05)
+    assert "100 µV in the median test beat (50 to 200 µV" in text
+    assert "not known" in units.in_words(None, 0.05)
+
+
+def test_stored_facts_are_found_by_fingerprint(synthetic):
+    run = {"data": {"name": "synthetic", "fingerprint": synthetic.fingerprint}}
+    assert units.stored(BOOK / "recordings.yml", run, "beatwise")["dataset"] == "synthetic"
+    run = {"data": {"name": "mitdb", "fingerprint": "another"}}
+    assert units.stored(BOOK / "recordings.yml", run, "beatwise") is None
+    real = rows(units.table(BOOK / "recordings.yml", levels=(0.1,)))
+    assert [row[1] for row in real if row[0].startswith("mitdb")] == ["21,892", "49,690"]
+
+
+@pytest.fixture(scope="module")
+def subject(synthetic):
+    torch.manual_seed(0)
+    model = build("beat-mlp", length=synthetic.x.shape[-1], classes=5)
+    index = np.concatenate([np.flatnonzero(synthetic.y == c)[:4] for c in range(5)])
+    x, y = torch.from_numpy(synthetic.x[index]), torch.from_numpy(synthetic.y[index])
+    mask = torch.from_numpy(synthetic.mask(index))
+    return live.Subject("untrained", model, x, y, mask, index, synthetic)
+
+
+def test_shown_perturbations_keep_to_the_budget_in_microvolts(subject):
+    signal, unit = live.in_millivolts(subject, 3)
+    added, read_as = live.perturbations(subject, 3, eps=0.05, steps=12)
+    assert len(signal) == subject.dataset.length[subject.index[3]]
+    for name, change in added.items():
+        assert change.shape == signal.shape
+        assert np.abs(change).max() <= 50 * unit * (1 + 1e-4)
+        assert read_as[name] in subject.dataset.classes
+    steps = np.abs(np.diff(added["PGD"])).max()
+    assert np.abs(np.diff(added["SAP"])).max() < steps  # smooth beside square
+
+
+def test_live_accuracy_falls_with_eps(subject):
+    for line in live.against_eps(subject, (0.01, 0.3), steps=5).values():
+        assert line.y[0] >= line.y[1] >= 0
+        assert list(line.x) == [0, 0.01, 0.3]
+
+
+def test_a_missing_demo_network_is_told_with_its_command(mlp):
+    with pytest.raises(EcgadvError, match="ecgadv run paper-b --profile demo"):
+        live.demo(mlp, "at-0.1")
+
+
+def test_learning_curves_start_at_one(mlp):
+    lines = live.learning_curves(mlp.all[:1])
+    assert lines["undefended"].y == [1.0, 0.5]
