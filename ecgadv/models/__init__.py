@@ -5,11 +5,12 @@ from torch import Tensor, nn
 from ecgadv.errors import EcgadvError
 from ecgadv.models.beat_cnn import BeatCNN
 from ecgadv.models.beat_mlp import BeatMLP
+from ecgadv.models.han_cnn import HanCNN
 from ecgadv.models.memory import keep_freed_memory
 
 keep_freed_memory()
 
-MODELS = {"beat-mlp": BeatMLP, "beat-cnn": BeatCNN}
+MODELS = {"beat-mlp": BeatMLP, "beat-cnn": BeatCNN, "han-cnn": HanCNN}
 
 
 def build(name: str, **options) -> nn.Module:
