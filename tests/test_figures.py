@@ -110,7 +110,7 @@ def test_absolute_paths_are_refused(tmp_path, text):
 
 
 def test_addresses_and_labels_are_no_absolute_paths(tmp_path):
-    text = "ecgadv data fetch --base-url https://physionet.org/files/ # for mlp/nsr-0.4/faithful"
+    text = "ecgadv data fetch --base-url https://physionet.org/files/ # for '*/mlp/nsr-0.4/*'"
     assert save(tmp_path, provenance=PROVENANCE | {"command": text}).id == "fig-line"
 
 

@@ -37,7 +37,7 @@ PROVENANCE = (
     "versions",
 )
 _ID = re.compile(r"fig-[a-z0-9]+(-[a-z0-9]+)*")
-_ABSOLUTE = re.compile(r"(?<![\w.:/~-])/[\w.~-]+/|(?<!\w)[A-Za-z]:\\")
+_ABSOLUTE = re.compile(r"(?<![\w.:/~*-])/[\w.~-]+/|(?<!\w)[A-Za-z]:\\")
 
 
 @dataclass(frozen=True)
