@@ -26,7 +26,7 @@ def stage(
 
     Args:
         book: the chapters and assets.
-        executed: the executed notebooks, with `figures/` and `verdicts/`.
+        executed: the executed notebooks, with `figures/`, `downloads/` and `verdicts/`.
         target: the folder to make; what was there is removed.
         notebooks: the stripped notebooks, offered for download beside the executed ones.
         registry: the entries of figures.yml, which say what notebook makes which figure.
@@ -37,8 +37,9 @@ def stage(
         for page in sorted(book.glob(pattern)):
             shutil.copyfile(page, target / page.name)
     shutil.copytree(book / "assets", target / "assets")
-    if (executed / "figures").is_dir():
-        shutil.copytree(executed / "figures", target / "figures")
+    for made in ("figures", "downloads"):
+        if (executed / made).is_dir():
+            shutil.copytree(executed / made, target / made)
     origin = {entry["id"]: entry["notebook"] for entry in registry}
     title = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))["title"]
     for notebook in sorted(executed.glob("*.ipynb")):
