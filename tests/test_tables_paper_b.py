@@ -1,5 +1,6 @@
 """Tables, figures and sentences of the results: what is there, what was not run, in which unit."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from recorded import held, results, write
 
 from ecgadv import attacks, figures
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import live, paper_b, sentences, tables, units, verdicts
+from ecgadv.experiments import exports, live, paper_b, sentences, tables, units, verdicts
 from ecgadv.experiments.results import WORST
 from ecgadv.figures import panels, signals
 from ecgadv.models import build
@@ -264,3 +265,27 @@ def test_a_missing_demo_network_is_told_with_its_command(mlp):
 def test_learning_curves_start_at_one(mlp):
     lines = live.learning_curves(mlp.all[:1])
     assert lines["undefended"].y == [1.0, 0.5]
+
+
+def test_costs_list_what_was_planned(mlp):
+    found = {row[1]: row for row in rows(exports.costs(mlp.records)) if row[0] == "paper"}
+    assert found["`beatwise/mlp/ce/faithful`"][2:] == ("2 of 3", "0.2", "0.0", "CPU")
+    assert found["`beatwise/mlp/at-0.3/faithful`"][2] == "not run"
+
+
+def test_records_are_listed_with_their_commit(mlp):
+    first = rows(exports.listed(mlp.records))[0]
+    assert first[2:6] == ("`beatwise/mlp/ce/faithful`", 0, "`abc`", "12")
+    assert first[-1] == "no"
+
+
+def test_flags_of_every_beat_can_be_downloaded(mlp, tmp_path):
+    link = exports.flags(mlp, split="beatwise", network="mlp", out=tmp_path)
+    assert "</downloads/flags-paper-beatwise-mlp.csv>" in link
+    path = tmp_path / "downloads/flags-paper-beatwise-mlp.csv"
+    found = list(csv.DictReader(path.read_text().splitlines()))
+    assert len(found) == 12
+    column = "nsr-0.4/faithful/seed-1/worst-case"
+    assert [int(row[column]) for row in found] == held(1 / 3).tolist()
+    assert [row["class"] for row in found] == ["N"] * 6 + ["S"] * 3 + ["V"] * 3
+    assert "not run" in exports.flags(mlp, split="interpatient", network="mlp", out=tmp_path)

@@ -1,0 +1,102 @@
+"""What the page on reproduction lists and gives away: runs, costs, and the flags of every beat."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv.claims import NOT_RUN
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.experiments import suites
+from ecgadv.experiments.results import WORST, Result, Results
+from ecgadv.experiments.sentences import Markdown
+from ecgadv.experiments.store import Record
+from ecgadv.experiments.tables import SHOWN_EPS, of_rows
+from ecgadv.figures import Table
+
+
+def costs(records: Sequence[Record]) -> Table:
+    """Return for every planned config its seeds and the minutes of one seed, on each device."""
+    rows = []
+    for suite, profile in suites.known():
+        for config, planned in suites.plan(suite, profile):
+            found = [r for r in records if _names(r) == (suite, profile, config.label)]
+            minutes = ("", "", "")
+            if found:
+                training = np.mean([r.run["training"]["seconds"] for r in found]) / 60
+                attacking = np.mean([r.run["seconds"] for r in found]) / 60
+                devices = sorted({r.run["device"] for r in found})
+                minutes = (f"{training:.1f}", f"{attacking:.1f}", ", ".join(devices))
+            seeds = f"{len({r.seed for r in found})} of {planned}" if found else NOT_RUN
+            rows.append((profile, f"`{config.label}`", seeds, *minutes))
+    head = ("profile", "config", "seeds", "training, min a seed", "attacks, min a seed", "device")
+    return of_rows(head, rows)
+
+
+def listed(records: Sequence[Record]) -> Table:
+    """Return where each record comes from."""
+    rows = [
+        (
+            f"`{r.key}`",
+            r.config["profile"],
+            f"`{r.config['label']}`",
+            r.seed,
+            f"`{r.run['commit'][:9]}{'+' * r.run['dirty']}`",
+            f"{r.run['seconds'] + r.run['training']['seconds']:,.0f}",
+            r.run["device"],
+            r.run["threads"],
+            r.run["versions"]["torch"],
+            "yes" if r.weights.exists() else "no",
+        )
+        for r in records
+    ]
+    head = ("record", "profile", "config", "seed", "commit", "seconds", "device", "threads")
+    return of_rows((*head, "torch", "weights"), rows)
+
+
+def flags(results: Results, *, split: str, network: str, out: str | Path) -> Markdown:
+    """Write the flags of every test beat that all attacks saw, and return a link to the file.
+
+    One row a beat: its position in the data set, its class, and for each defense, seed and attack
+    at eps 0.1 whether it held, 1 or 0.
+
+    Args:
+        results: of one profile.
+        split, network: which of them.
+        out: the notebook's output folder; the file goes to its `downloads/`.
+    """
+    found = results.pick(split=split, network=network)
+    if not found:
+        return Markdown(f"*Flags of the {network.upper()}, {split} split: not run.*")
+    seen = np.all([_seen(result) for result in found], axis=0)
+    columns: dict[str, list] = {
+        "beat": found[0].ids[seen].tolist(),
+        "class": [found[0].classes[label] for label in found[0].y[seen]],
+    }
+    for result in found:
+        for s, seed in enumerate(result.seeds):
+            name = f"{result.defense}/{result.variant}/seed-{seed}"
+            columns[f"{name}/clean"] = result.clean[s][seen].tolist()
+            for attack in result.attacks:
+                columns[f"{name}/{attack}"] = result.held(attack, SHOWN_EPS)[s][seen].tolist()
+    path = Path(out) / "downloads" / f"flags-{results.profile}-{split}-{network}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerows([list(columns), *zip(*columns.values(), strict=True)])
+    return Markdown(
+        f"{{download}}`{path.name} </downloads/{path.name}>`: {network.upper()}, {split} split, "
+        f"profile `{results.profile}`, eps {SHOWN_EPS:g}; {int(seen.sum()):,} beats, "
+        f"{len(columns) - 2} columns of flags."
+    )
+
+
+def _names(record: Record) -> tuple[str, str, str]:
+    config = record.config
+    return config["experiment"], config["profile"], config["label"]
+
+
+def _seen(result: Result) -> np.ndarray:
+    """Return which examples every attack saw at the shown level, (N,)."""
+    return (result.held(WORST, SHOWN_EPS) != NOT_ATTACKED).all(axis=0)
