@@ -11,117 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from ecgadv import __version__
+from ecgadv import __version__, cli_help
 from ecgadv.errors import EcgadvError
 
 DIFFERS, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
-
-ABOUT = """\
-Adversarial attacks and defenses for ECG classifiers, re-tested on the real recordings."""
-
-EXAMPLES = """\
-examples:
-  ecgadv data info synthetic          the embedded beats: nothing to download
-  ecgadv data fetch mitdb             download and verify the MIT-BIH recordings (94 MB)
-  ecgadv data prepare mitdb           cut them into beats, once
-  ecgadv run paper-b --profile demo   train and attack on the embedded beats, about 3 minutes
-  ecgadv status                       what is there, what is missing, what it would cost
-"""
-
-DATA_EXAMPLES = """\
-datasets:
-  synthetic        made in memory, for demonstration and tests
-  mitdb            MIT-BIH Arrhythmia Database (94 MB, ODC-BY 1.0)
-  challenge-2017   PhysioNet/CinC Challenge 2017, AF classification (100 MB, ODC-BY 1.0)
-  cpsc2018         CPSC 2018, as in the PhysioNet/CinC Challenge 2020 (about 1.3 GB, CC BY 4.0)
-  kaggle           the heartbeat csv, if you put it in ROOT/kaggle: needs an account, not fetched
-
-from nothing to data that `ecgadv run` takes:
-  ecgadv data fetch mitdb
-  ecgadv data prepare mitdb
-  ecgadv data info mitdb
-"""
-
-FETCH_EXAMPLES = """\
-Every file is checked against the published SHA-256 sums before it gets its name. After a failure
-or an interrupt, run the same command again: it goes on from what is there. Files that are there
-and sound are not fetched again.
-
-examples:
-  ecgadv data fetch mitdb
-  ecgadv data fetch mitdb --dest /data/ecg          files land in /data/ecg/mitdb/1.0.0
-  ecgadv data fetch cpsc2018 --base-url http://localhost:8017/files/
-
-environment:
-  ECGADV_DATA        folder of the recordings (default: ./recordings)
-  ECGADV_PHYSIONET   address of a mirror (default: https://physionet.org/files/)
-"""
-
-PREPARE_EXAMPLES = """\
-Reads the raw recordings and writes ROOT/prepared/NAME.npz, all that training and attacks need: copy
-that one file to a GPU node.
-
-example:
-  ecgadv data prepare mitdb
-"""
-
-RUN_EXAMPLES = """\
-A run trains one network with one defense and one seed, puts it through every attack and writes a
-record into --runs. Finished runs are not done twice; a run that was stopped, even by kill -9, goes
-on from its last epoch. Several commands on one folder share the work.
-
-profiles:
-  demo      the embedded synthetic beats: minutes on a laptop, never evidence
-  compact   the real recordings, smaller networks or schedules, each difference in the record
-  paper     the real recordings, the paper's networks and protocol
-
-examples:
-  ecgadv run paper-b --profile demo
-  ecgadv run paper-b --profile paper --only '*/mlp/nsr-0.4/*' --seeds 1
-  ecgadv run paper-b --profile paper --missing --device cuda --deadline 25
-"""
-
-STATUS_EXAMPLES = """\
-"local" is a record in --runs, "released" one that came with the repository, "trained" weights that
-await their evaluation.
-
-examples:
-  ecgadv status
-  ecgadv status paper-b --profile paper
-"""
-
-VERIFY_EXAMPLES = """\
-Puts the stored weights through every attack again and compares the numbers and the flag of every
-example. With --retrain it trains from the seed first; on another device or number of threads the
-rounding differs, and both then agree only roughly. Exits with 1 if an accuracy, or the share of
-flags that differ, is off by more than --tolerance.
-
-examples:
-  ecgadv verify 3f2a91c05d7e8b46
-  ecgadv verify book/records/3f2a91c05d7e8b46 --retrain --tolerance 0.02
-"""
-
-RELEASE_EXAMPLES = """\
-Copies finished records from --runs to book/records, from where the book takes its numbers.
-
-example:
-  ecgadv release paper-b --profile paper
-"""
-
-FIGURES_EXAMPLES = """\
-A figure is five files: SVG, PNG and PDF drawings, a CSV of what is plotted, and a JSON with caption
-and provenance. `make book` makes them.
-
-examples:
-  ecgadv figures                                    list the citable figures
-  ecgadv figures fig-data-beats --out my-paper      copy the files of one
-"""
-
-INFO_EXAMPLES = """\
-examples:
-  ecgadv data info synthetic
-  ecgadv data info mitdb --root /data/ecg
-"""
 
 
 def main(argv=None):
@@ -165,8 +58,8 @@ def _one_line(error):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="ecgadv",
-        description=ABOUT,
-        epilog=EXAMPLES,
+        description=cli_help.ABOUT,
+        epilog=cli_help.EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ecgadv {__version__}")
@@ -194,24 +87,24 @@ def add_command(commands, name, *, about, epilog):
 def add_data(commands):
     """`ecgadv data fetch | prepare | info`."""
     about = "get the recordings, prepare them, and say what is there"
-    parser = add_command(commands, "data", about=about, epilog=DATA_EXAMPLES)
+    parser = add_command(commands, "data", about=about, epilog=cli_help.DATA_EXAMPLES)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     about = "download a dataset from PhysioNet or a mirror, and verify it"
-    fetch = add_command(actions, "fetch", about=about, epilog=FETCH_EXAMPLES)
+    fetch = add_command(actions, "fetch", about=about, epilog=cli_help.FETCH_EXAMPLES)
     fetch.add_argument("name", metavar="NAME", help="mitdb, challenge-2017 or cpsc2018")
     fetch.add_argument("--base-url", metavar="URL", help="where the databases lie on the server")
     _add_root(fetch)
     fetch.set_defaults(action=_fetch)
 
     about = "turn raw recordings into the one file that experiments load"
-    prepare = add_command(actions, "prepare", about=about, epilog=PREPARE_EXAMPLES)
+    prepare = add_command(actions, "prepare", about=about, epilog=cli_help.PREPARE_EXAMPLES)
     prepare.add_argument("name", metavar="NAME", help="mitdb")
     _add_root(prepare)
     prepare.set_defaults(action=_prepare)
 
     about = "print counts, classes, label version, hashes and splits"
-    info = add_command(actions, "info", about=about, epilog=INFO_EXAMPLES)
+    info = add_command(actions, "info", about=about, epilog=cli_help.INFO_EXAMPLES)
     info.add_argument(
         "name", metavar="NAME", help="synthetic, mitdb, challenge-2017, cpsc2018 or kaggle"
     )
@@ -222,7 +115,7 @@ def add_data(commands):
 def add_run(commands):
     """`ecgadv run SUITE --profile PROFILE`."""
     about = "train and attack networks, and write a record of each"
-    parser = add_command(commands, "run", about=about, epilog=RUN_EXAMPLES)
+    parser = add_command(commands, "run", about=about, epilog=cli_help.RUN_EXAMPLES)
     _add_suite(parser, required=True)
     parser.add_argument("--only", metavar="GLOB", default="*", help="labels to run (see status)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 ... N-1 of each config")
@@ -240,7 +133,7 @@ def add_run(commands):
 def add_status(commands):
     """`ecgadv status [SUITE]`."""
     about = "say what is done, what is missing and what it would cost"
-    parser = add_command(commands, "status", about=about, epilog=STATUS_EXAMPLES)
+    parser = add_command(commands, "status", about=about, epilog=cli_help.STATUS_EXAMPLES)
     _add_suite(parser, required=False)
     _add_runs(parser)
     parser.set_defaults(action=_status)
@@ -249,7 +142,7 @@ def add_status(commands):
 def add_verify(commands):
     """`ecgadv verify RUN`."""
     about = "recompute one record and compare"
-    parser = add_command(commands, "verify", about=about, epilog=VERIFY_EXAMPLES)
+    parser = add_command(commands, "verify", about=about, epilog=cli_help.VERIFY_EXAMPLES)
     parser.add_argument("record", metavar="RUN", help="a record's key, or its folder")
     parser.add_argument("--retrain", action="store_true", help="train again from the seed, too")
     parser.add_argument("--tolerance", type=float, default=0.002, metavar="T", help="(0.002)")
@@ -262,7 +155,7 @@ def add_verify(commands):
 def add_release(commands):
     """`ecgadv release SUITE --profile PROFILE`."""
     about = "copy finished records to where the book reads them"
-    parser = add_command(commands, "release", about=about, epilog=RELEASE_EXAMPLES)
+    parser = add_command(commands, "release", about=about, epilog=cli_help.RELEASE_EXAMPLES)
     _add_suite(parser, required=True)
     parser.add_argument("--no-weights", action="store_true", help="leave the weights out")
     _add_runs(parser)
@@ -272,7 +165,7 @@ def add_release(commands):
 def add_figures(commands):
     """`ecgadv figures [ID ...]`."""
     about = "list the citable figures, or copy some"
-    parser = add_command(commands, "figures", about=about, epilog=FIGURES_EXAMPLES)
+    parser = add_command(commands, "figures", about=about, epilog=cli_help.FIGURES_EXAMPLES)
     parser.add_argument("ids", metavar="ID", nargs="*", help="figures to copy (default: list all)")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="where to")
     parser.set_defaults(action=_figures)
