@@ -8,7 +8,7 @@ examples:
   ecgadv data info synthetic          the embedded beats: nothing to download
   ecgadv data fetch mitdb             download and verify the MIT-BIH recordings (94 MB)
   ecgadv data prepare mitdb           cut them into beats, once
-  ecgadv run paper-b --profile demo   train and attack on the embedded beats, about 3 minutes
+  ecgadv run paper-b --profile demo   train and attack on the embedded beats, about a minute
   ecgadv status                       what is there, what is missing, what it would cost
 """
 
