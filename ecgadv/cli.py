@@ -99,7 +99,7 @@ def add_data(commands):
 
     about = "turn raw recordings into the one file that experiments load"
     prepare = add_command(actions, "prepare", about=about, epilog=cli_help.PREPARE_EXAMPLES)
-    prepare.add_argument("name", metavar="NAME", help="mitdb")
+    prepare.add_argument("name", metavar="NAME", help="mitdb or challenge-2017")
     _add_root(prepare)
     prepare.set_defaults(action=_prepare)
 

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -92,3 +93,24 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         cache.write(path, {}, META)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["demo.npz"]
+
+
+def test_packed_signals_come_back_exactly():
+    rng = np.random.RandomState(0)
+    extremes = np.array([0, 32767, -32768, -1, -32768, 32767, 1], np.int16)
+    noise = rng.randint(-(2**15), 2**15, 10_000).astype(np.int16)
+    for counts in (extremes, noise, np.zeros(3, np.int16), noise[:1], noise[:2], noise[:0]):
+        packed = cache.pack(counts)
+        assert packed.dtype == np.uint8
+        np.testing.assert_array_equal(cache.unpack(packed), counts)
+        assert cache.unpack(packed).dtype == np.int16
+
+
+def test_packing_is_near_the_entropy_of_second_differences():
+    rng = np.random.RandomState(0)
+    second = np.rint(rng.normal(0, 3, 100_000)).astype(np.int16)
+    counts = np.cumsum(np.cumsum(second, dtype=np.int16), dtype=np.int16)
+    share = np.bincount(second + 100) / len(second)
+    entropy = -(share[share > 0] * np.log2(share[share > 0])).sum() * len(second) / 8
+    assert entropy < len(cache.pack(counts)) < 1.05 * entropy
+    assert len(cache.pack(counts)) < 0.6 * len(zlib.compress(counts.tobytes(), 6))

@@ -72,6 +72,25 @@ def test_unknown_millivolts_are_allowed():
     assert np.isnan(small(unit_mv=np.full(4, np.nan)).unit_mv).all()
 
 
+def test_recordings_may_start_after_zeros():
+    centred = small(start=[0, 1, 2, 0])
+    assert centred.start.dtype == np.int64
+    assert centred.mask()[1:3].tolist() == [[[False, True, True]], [[False, False, True]]]
+    assert centred.mask(np.array([2])).tolist() == [[[False, False, True]]]
+    assert small().start.tolist() == [0, 0, 0, 0]
+    with pytest.raises(EcgadvError, match=r"recordings span samples 0\.\.4 of x, expected 0\.\.3"):
+        small(start=[0, 2, 0, 0])
+    with pytest.raises(EcgadvError, match=r"recordings span samples -1\.\.3 of x"):
+        small(start=[0, -1, 0, 0])
+
+
+def test_fingerprint_is_older_than_start():
+    # What it was before there was a `start`: runs are named by it.
+    assert small().fingerprint == "6453729b1484cc162f9387ef62e7a345e963fb746df0a237a7bbe5a1ec1b7ba7"
+    assert small(start=[0, 0, 0, 0]).fingerprint == small().fingerprint
+    assert small(start=[0, 1, 0, 0]).fingerprint != small().fingerprint
+
+
 def test_fingerprint_follows_everything_but_the_note():
     original = small()
     assert original.fingerprint == small().fingerprint
@@ -109,10 +128,22 @@ def test_split_parts_are_disjoint_and_filled():
         Split(train=[0, 1], validation=[], test=[3], **parts)
 
 
+def test_a_split_that_selects_on_its_test_part_is_named():
+    parts = {"name": "s", "seed": 0, "leaks_patients": False, "note": ""}
+    split = Split(train=[0], validation=[2, 1], test=[2, 1], selects_on_test=True, **parts)
+    assert split.validation.tolist() == split.test.tolist() == [2, 1]
+    with pytest.raises(EcgadvError, match="'s' has selects_on_test=False: that is True if valid"):
+        Split(train=[0], validation=[1], test=[1], **parts)
+    with pytest.raises(EcgadvError, match=r"'s' has selects_on_test=True: .* if they differ"):
+        Split(train=[0], validation=[1], test=[2], selects_on_test=True, **parts)
+    with pytest.raises(EcgadvError, match="a sample in two parts"):
+        Split(train=[0, 1], validation=[1], test=[1], selects_on_test=True, **parts)
+
+
 def test_unknown_names():
-    with pytest.raises(EcgadvError, match="no dataset 'ptbxl': use one of kaggle, mitdb, synth"):
+    with pytest.raises(EcgadvError, match="no dataset 'ptbxl': use one of challenge-2017, k"):
         data.load("ptbxl")
-    with pytest.raises(EcgadvError, match="no split 'random': use one of beatwise, interpatient"):
+    with pytest.raises(EcgadvError, match="no split 'random': use one of beatwise, han, han-"):
         data.split(small(), "random")
 
 

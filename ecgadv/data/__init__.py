@@ -8,13 +8,14 @@ x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
 import os
 from pathlib import Path
 
-from ecgadv.data import kaggle, mitbih, splits, synthetic
+from ecgadv.data import cinc2017, kaggle, mitbih, splits, synthetic
 from ecgadv.data.dataset import Dataset, Split
 from ecgadv.errors import EcgadvError
 
 __all__ = ["Dataset", "Split", "data_root", "load", "split"]
 
 _LOADERS = {
+    "challenge-2017": lambda root: cinc2017.load(root / "prepared" / "challenge-2017.npz"),
     "kaggle": lambda root: kaggle.load(
         root / "kaggle" / kaggle.TRAIN[0], root / "kaggle" / kaggle.TEST[0]
     ),
@@ -23,6 +24,8 @@ _LOADERS = {
 }
 _SPLITS = {
     "beatwise": splits.beatwise,
+    "han": splits.han,
+    "han-validated": splits.han_validated,
     "interpatient": splits.interpatient,
     "kaggle": splits.kaggle,
 }
@@ -37,8 +40,9 @@ def load(name, *, root=None):
     """A Dataset by name.
 
     Args:
-        name: "synthetic" (made in memory), "mitdb" (ROOT/prepared/mitdb.npz) or "kaggle"
-            (ROOT/kaggle/mitbih_train.csv and mitbih_test.csv, which only a user can put there).
+        name: "synthetic" (made in memory), "mitdb" or "challenge-2017" (ROOT/prepared/NAME.npz)
+            or "kaggle" (ROOT/kaggle/mitbih_train.csv and mitbih_test.csv, which only a user can
+            put there).
         root: folder of the recordings; `data_root()` if None.
 
     Raises:
@@ -54,7 +58,8 @@ def split(dataset, name, *, seed=0):
 
     Args:
         dataset: a Dataset.
-        name: "beatwise", "interpatient", or "kaggle" for the csv.
+        name: "beatwise" or "interpatient", "han" or "han-validated" for challenge-2017, or
+            "kaggle" for the csv.
         seed: int from 0, draws the split.
 
     Raises:

@@ -11,6 +11,7 @@ from ecgadv.errors import EcgadvError
 _PER_SAMPLE = {
     "y": np.int64,
     "length": np.int64,
+    "start": np.int64,
     "onset": np.int64,
     "unit_mv": np.float32,
 }
@@ -25,7 +26,7 @@ class Dataset:
     """
 
     name: str
-    x: np.ndarray  # (N, C, L) float32, padded with zeros after `length`
+    x: np.ndarray  # (N, C, L) float32, padded with zeros around the recording
     y: np.ndarray  # (N,) int64, index into `classes`
     length: np.ndarray  # (N,) int64, samples of x that come from the recording
     record: np.ndarray  # (N,) str, the record (the patient, where a record is one)
@@ -36,10 +37,12 @@ class Dataset:
     unit: str  # what one unit of x is
     labels: str  # which version of the labels
     note: str
+    start: np.ndarray | None = None  # (N,) int64, where in x the recording starts; None: at 0
     fingerprint: str = field(init=False)  # sha256 of all of the above but the note
 
     def __post_init__(self):
         _set(self, "x", np.ascontiguousarray(self.x, np.float32))
+        _set(self, "start", np.zeros(len(self.x), np.int64) if self.start is None else self.start)
         for name, dtype in _PER_SAMPLE.items():
             _set(self, name, np.ascontiguousarray(getattr(self, name), dtype))
         _set(self, "record", np.asarray(self.record, dtype=np.str_))
@@ -56,8 +59,10 @@ class Dataset:
         Args:
             index: int array (n,) of the samples wanted; None for all of them.
         """
-        length = self.length if index is None else self.length[index]
-        return np.arange(self.x.shape[-1]) < length[:, None, None]
+        chosen = slice(None) if index is None else index
+        start, length = self.start[chosen, None, None], self.length[chosen, None, None]
+        time = np.arange(self.x.shape[-1])
+        return (start <= time) & (time < start + length)
 
     def counts(self, index=None):
         """Samples in each class: {class: int} in the order of `classes`."""
@@ -70,8 +75,11 @@ class Dataset:
 class Split:
     """Disjoint index arrays into one dataset.
 
+    The one exception is named: a split with `selects_on_test` is of a protocol that chooses its
+    network by the test part, and there `validation` is that part.
+
     Raises:
-        EcgadvError: a part is empty or a sample stands in two parts.
+        EcgadvError: a part is empty, or a sample stands in two parts.
     """
 
     name: str
@@ -81,13 +89,20 @@ class Split:
     test: np.ndarray
     leaks_patients: bool  # True if a patient may stand in more than one part
     note: str
+    selects_on_test: bool = False  # True if `validation` is `test`
 
     def __post_init__(self):
         for part in ("train", "validation", "test"):
             _set(self, part, np.ascontiguousarray(getattr(self, part), np.int64))
             if not len(getattr(self, part)):
                 raise EcgadvError(f"split '{self.name}' has no {part} samples: use more data")
-        parts = np.concatenate([self.train, self.validation, self.test])
+        if np.array_equal(self.validation, self.test) != self.selects_on_test:
+            raise EcgadvError(
+                f"split '{self.name}' has selects_on_test={self.selects_on_test}: that is True if "
+                "validation is test, and False if they differ"
+            )
+        held_out = [self.test] if self.selects_on_test else [self.validation, self.test]
+        parts = np.concatenate([self.train, *held_out])
         if len(np.unique(parts)) != len(parts):
             raise EcgadvError(f"split '{self.name}' puts a sample in two parts: parts are disjoint")
 
@@ -120,13 +135,20 @@ def _check(data):
             f"{data.name}: lengths span {data.length.min()}..{data.length.max()}, "
             f"expected 1..{longest}"
         )
+    end = data.start + data.length
+    if data.start.min() < 0 or end.max() > longest:
+        raise EcgadvError(
+            f"{data.name}: recordings span samples {data.start.min()}..{end.max()} of x, "
+            f"expected 0..{longest}"
+        )
 
 
 def _fingerprint(data):
     """Hash of arrays and metadata that is the same on every platform (little-endian bytes)."""
     digest = hashlib.sha256()
     for item in fields(data):
-        if item.name in ("fingerprint", "note"):
+        # The hash of a dataset whose recordings all start at 0 is older than `start`.
+        if item.name in ("fingerprint", "note") or (item.name == "start" and not data.start.any()):
             continue
         value = getattr(data, item.name)
         if isinstance(value, np.ndarray) and value.dtype.kind != "U":

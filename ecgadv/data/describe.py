@@ -18,7 +18,7 @@ OTHERS = {
     "synthetic": "made in memory, not recorded from anybody",
     "kaggle": "the heartbeat csv of paper B, which needs an account and is not fetched here",
 }
-SPLITS = {"kaggle": ("kaggle",)}
+SPLITS = {"challenge-2017": ("han", "han-validated"), "kaggle": ("kaggle",)}
 USUAL_SPLITS = ("beatwise", "interpatient")
 WIDTH = 100
 
@@ -146,7 +146,7 @@ def _millivolts(unit_mv):
     if np.isnan(unit_mv).any():
         return "how many millivolts is not known"
     low, middle, high = np.percentile(unit_mv, [1, 50, 99])
-    return f"1 is {middle:.2f} mV (1 to 99 %: {low:.2f} to {high:.2f} mV)"
+    return f"1 is {middle:.3g} mV (1 to 99 %: {low:.3g} to {high:.3g} mV)"
 
 
 def _numbers(dataset, index):

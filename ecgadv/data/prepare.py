@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from ecgadv.data import catalogue, data_root, mitbih, verify
+from ecgadv.data import catalogue, cinc2017, data_root, mitbih, verify
 from ecgadv.errors import EcgadvError
 
-READERS = {"mitdb": mitbih.prepare}
+READERS = {"mitdb": mitbih.prepare, "challenge-2017": cinc2017.prepare}
 
 
 def prepare(name, *, root=None):
@@ -29,10 +29,10 @@ def prepare(name, *, root=None):
     _check_raw(source, folder)
     with _bar(source.records) as bar:
         found = READERS[name](folder, cache, progress=lambda record: bar.update())
-    classes = ", ".join(f"{label} {n:,}" for label, n in found["classes"].items())
+    classes = ", ".join(f"{label} {n:,}" for label, n in found.pop("classes").items())
+    counts = ", ".join(f"{n:,} {what}" for what, n in found.items())
     return [
-        f"{name}: {found['annotations']:,} annotations, {found['beats']:,} beats, of which "
-        f"{found['kept']:,} kept ({classes})",
+        f"{name}: {counts} ({classes})",
         f"written to {cache} ({cache.stat().st_size / 1e6:.1f} MB)",
     ]
 

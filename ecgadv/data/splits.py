@@ -1,7 +1,8 @@
-"""Splits of a beat dataset into train, validation and test."""
+"""Splits of a dataset into train, validation and test."""
 
 import numpy as np
 
+from ecgadv.data import cinc2017
 from ecgadv.data.dataset import Split
 from ecgadv.errors import EcgadvError
 
@@ -9,6 +10,7 @@ from ecgadv.errors import EcgadvError
 CSV_TEST = {"N": 18_118, "S": 556, "V": 1_448, "F": 162, "Q": 1_608}
 TEST_SHARE = 0.2
 TRAIN_SHARE = 0.8  # of what is not test; paper B, mit/pre_process.py
+VALIDATION_SHARE = 0.1  # of each class of what Han does not hold out: as much as the test part
 
 # de Chazal et al., IEEE Trans. Biomed. Eng. 51(7), 2004: 22 + 22 records; the four paced ones
 # (102, 104, 107, 217) are left out as ANSI/AAMI EC57 asks.
@@ -112,6 +114,71 @@ def kaggle(dataset, *, seed=0):
         leaks_patients=True,
         note="The exact split of paper B; the csv mixes beats of one patient between its files.",
     )
+
+
+def han(dataset, *, seed=0):
+    """Han's 7,675 training and 853 held-out recordings, as paper A uses them.
+
+    The authors choose the epoch and report every result on the same 853, so `validation` is `test`
+    here, and the split says so (`selects_on_test`). The seed changes nothing.
+
+    Raises:
+        EcgadvError: the dataset is not challenge-2017.
+
+    Source: PROTOCOLS 2.1 and 2.3 (cd/utils/create_data.py, cd/train.py), row A7.
+    """
+    train, test = _held_out(dataset, "han")
+    return Split(
+        name="han",
+        seed=seed,
+        train=train,
+        validation=test,
+        test=test,
+        leaks_patients=True,
+        selects_on_test=True,
+        note="Paper A's split: the 853 recordings that choose the epoch are the test, too, so the "
+        "clean accuracy of a chosen epoch is biased upwards. Patients are not published, so one "
+        "may stand on both sides; both pairs of equal signals are in train.",
+    )
+
+
+def han_validated(dataset, *, seed=0):
+    """Han's held-out recordings for the test alone; a tenth of the others, by the seed, validate.
+
+    The draw is stratified over classes. Equal signals stay together, in train.
+
+    Raises:
+        EcgadvError: the dataset is not challenge-2017.
+
+    Source: the test part as in `han`; the validation part is ours (row A7).
+    """
+    rng = _generator(seed)
+    rest, test = _held_out(dataset, "han-validated")
+    alone = rest[~np.isin(dataset.record[rest], np.ravel(cinc2017.DUPLICATES))]
+    validation = []
+    for index in range(len(dataset.classes)):
+        share = round(VALIDATION_SHARE * int((dataset.y[rest] == index).sum()))
+        validation.append(rng.permutation(alone[dataset.y[alone] == index])[:share])
+    validation = np.sort(np.concatenate(validation))
+    return Split(
+        name="han-validated",
+        seed=seed,
+        train=np.setdiff1d(rest, validation),
+        validation=validation,
+        test=test,
+        leaks_patients=True,
+        note="Paper A's test part, which chooses nothing here: a tenth of its training part, drawn "
+        "by the seed within each class, validates. Patients are not published, so one may stand "
+        "on both sides; both pairs of equal signals are in train.",
+    )
+
+
+def _held_out(dataset, name):
+    """The indices of the recordings that Han trains on and of those held out, ascending."""
+    if dataset.name != "challenge-2017":
+        raise EcgadvError(f"split '{name}' is of challenge-2017, not of '{dataset.name}'")
+    held = np.isin(dataset.record, cinc2017.held_out())
+    return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def _generator(seed):

@@ -24,7 +24,7 @@ _MAT_PREFIX = 24  # bytes before the samples
 
 @dataclass(frozen=True)
 class Header:
-    """What a .hea of the 2020 challenge states about its .mat."""
+    """What a .hea of the 2017 or the 2020 challenge states about its .mat."""
 
     samples: int
     first: tuple[int, ...]  # the first value of every lead, A/D counts
@@ -89,8 +89,16 @@ def read_header(path):
     Raises:
         EcgadvError: it is not such a header, or of another record than the file's name says.
     """
-    record = Path(path).name.split(".")[0]
-    lines = Path(path).read_text(errors="replace").splitlines()
+    return parse_header(Path(path).read_text(errors="replace"), Path(path).name.split(".")[0])
+
+
+def parse_header(text, record):
+    """The Header in the text of a .hea whose signals lie in one .mat of 16 bits.
+
+    Raises:
+        EcgadvError: it is not such a header, or of another record.
+    """
+    lines = text.splitlines()
     start = re.match(rf"{re.escape(record)} (\d+) \d+ (\d+)\b", lines[0] if lines else "")
     if not start:
         raise EcgadvError(f"it is not a WFDB header of record {record}")
@@ -123,19 +131,33 @@ def signal_problem(path, *, header):
         stated = read_header(header)
     except (EcgadvError, FileNotFoundError):
         return f"its header {Path(header).name} is missing or broken"
-    leads = len(stated.first)
-    content = Path(path).read_bytes()
-    size = _MAT_PREFIX + 2 * leads * stated.samples
-    if len(content) != size:
-        return f"it has {len(content)} bytes, but its header says {size}"
-    prefix = struct.pack("<5i", _MAT_INT16, leads, stated.samples, 0, len(_MAT_NAME)) + _MAT_NAME
-    if not content.startswith(prefix):
-        return f"it is not a MATLAB file of {leads} leads and {stated.samples} samples"
-    counts = np.frombuffer(content, "<i2", offset=_MAT_PREFIX).reshape(stated.samples, leads)
+    try:
+        counts = parse_signals(Path(path).read_bytes(), stated)
+    except EcgadvError as error:
+        return str(error)
     sums = counts.sum(axis=0, dtype=np.int64) % 2**16
     if tuple(counts[0]) != stated.first or tuple(sums) != stated.checksums:
         return "its checksum is not the one in its header"
     return None
+
+
+def parse_signals(content, stated):
+    """The A/D counts in the bytes of a .mat that has the shape its Header states.
+
+    Returns:
+        little-endian int16 (samples, leads), read-only.
+
+    Raises:
+        EcgadvError: size or shape are not those that the header states.
+    """
+    leads = len(stated.first)
+    size = _MAT_PREFIX + 2 * leads * stated.samples
+    if len(content) != size:
+        raise EcgadvError(f"it has {len(content)} bytes, but its header says {size}")
+    prefix = struct.pack("<5i", _MAT_INT16, leads, stated.samples, 0, len(_MAT_NAME)) + _MAT_NAME
+    if not content.startswith(prefix):
+        raise EcgadvError(f"it is not a MATLAB file of {leads} leads and {stated.samples} samples")
+    return np.frombuffer(content, "<i2", offset=_MAT_PREFIX).reshape(stated.samples, leads)
 
 
 def manifest(source, folder):
