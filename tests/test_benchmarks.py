@@ -89,7 +89,8 @@ def test_training():
     assert all(row.ratio > 0 for row in rows if row.peer_name == "conv1d")
 
 
-def test_preparing_without_recordings_says_where_it_looked(tmp_path):
+def test_preparing_without_recordings_says_where_it_looked(tmp_path, monkeypatch):
+    monkeypatch.delenv("ECGADV_TEST_PHYSIONET", raising=False)
     (row,) = preparing.preparing(quick=False)
     assert "no recordings in" in row.not_run and str(tmp_path) in row.not_run
 
