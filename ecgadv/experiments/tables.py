@@ -67,16 +67,21 @@ def chosen(
 
 
 def planned(results: Results) -> Table:
-    """Return what the suite holds in this profile and how many seeds of it there are."""
-    rows = []
+    """Return what the suite holds in this profile, and of which of it there are how many seeds."""
+    groups: dict[tuple[str, str, str], tuple[list[str], list[str]]] = {}
     for config, seeds in suites.plan("paper-b", results.profile):
         split, network, defense, variant = config.label.split("/")
         found = results.one(split=split, network=network, defense=defense, variant=variant)
-        where = {results.released(r) for r in found.records} if found else set()
-        origin = " and ".join(["local"] * (False in where) + ["released"] * (True in where))
-        done = f"{len(found.seeds)} of {seeds}, {origin}" if found else NOT_RUN
-        rows.append((split, network.upper(), plain(defense), variant, done))
-    return of_rows(("split", "network", "defense", "variant", "seeds"), rows)
+        done, missing = groups.setdefault((split, network, variant), ([], []))
+        if found is None:
+            missing.append(plain(defense))
+        else:
+            done.append(f"{plain(defense)} ({len(found.seeds)} of {seeds} seeds)")
+    rows = [
+        (split, network.upper(), variant, "; ".join(done) or "nothing", "; ".join(missing) or "-")
+        for (split, network, variant), (done, missing) in groups.items()
+    ]
+    return of_rows(("split", "network", "variant", "run", NOT_RUN), rows)
 
 
 def clean(results: dict[str, Result | None], reported_path: str | Path | None = None) -> Table:
