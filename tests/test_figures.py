@@ -224,6 +224,18 @@ def test_tables_align_numbers_and_leave_gaps():
     ]
 
 
+def test_numbers_as_text_stand_to_the_right_too():
+    columns = {
+        "a": ["1,762", "not run"],
+        "b": ["**5.33**", "< 0.0001"],
+        "c": ["+3.1", "-"],
+        "d": ["1 to 2", "3"],
+        "e": ["", "not run"],
+    }
+    lines = figures.Table(columns)._repr_markdown_().splitlines()
+    assert lines[1] == "| --: | --: | --: | --- | --- |"
+
+
 def test_tables_refuse_columns_of_unequal_length():
     with pytest.raises(EcgadvError, match="give them one length"):
         figures.Table({"a": [1], "b": []})

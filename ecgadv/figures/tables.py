@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ecgadv.errors import EcgadvError
+
+# Cells that say that there is no number; they leave a column of numbers to the right.
+NO_NUMBER = (None, "", "-", "not run", "not transcribed")
+_NUMBER = re.compile(r"[*<]*\s*[+-]?[\d,]*\.?\d+( %)?[*]*")
 
 
 @dataclass(frozen=True)
@@ -42,4 +47,7 @@ class Table:
 
     @staticmethod
     def _numeric(cells: Sequence[Any]) -> bool:
-        return all(isinstance(cell, int | float) for cell in cells if cell is not None)
+        """Return whether a column holds numbers, as such or as text, beside words for none."""
+        told = [cell for cell in cells if cell not in NO_NUMBER]
+        numbers = [isinstance(cell, int | float) or bool(_NUMBER.fullmatch(cell)) for cell in told]
+        return all(numbers) and (bool(told) or None in cells)
