@@ -1,0 +1,248 @@
+"""The commands run, status, verify and release, as a user meets them."""
+
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from ecgadv import cli
+from ecgadv.experiments import runner
+from ecgadv.experiments import store as store_module
+from ecgadv.experiments.store import Store
+
+AT = "beatwise/mlp/at-0.1/corrected"
+
+
+@pytest.fixture(scope="module")
+def beats():
+    return tiny.dataset()
+
+
+@pytest.fixture(autouse=True)
+def released(beats, tmp_path, monkeypatch):
+    """The tiny suite, an empty working folder, and a place for releases."""
+    tiny.install(beats, monkeypatch.setattr)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "book" / "records"
+    monkeypatch.setattr(store_module, "released_folder", lambda: folder)
+    runner.fingerprint.cache_clear()
+    yield folder
+    runner.fingerprint.cache_clear()
+
+
+@pytest.fixture
+def tell(capsys):
+    """Run a command line; give its exit status and what it printed."""
+
+    def tell(*arguments):
+        status = cli.main([str(word) for word in arguments])
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
+
+    return tell
+
+
+def run_at(*more):
+    return ("run", "tiny", "--profile", "demo", "--only", "*/at-*", "--processes", 1, *more)
+
+
+def test_from_run_to_release(tell, released):
+    status, out, err = tell(*run_at("--seeds", 1))
+    assert (status, out) == (0, "1 of 1 jobs are done; records in runs\n")
+    assert err.startswith(f"{AT} seed 0: ")
+    (record,) = Store("runs").records()
+    assert record.run["command"] == "ecgadv run tiny --profile demo --only '*/at-*' --seeds 1"
+    assert record.run["training"]["command"] == record.run["command"]
+
+    before = {path: path.stat().st_mtime_ns for path in record.path.iterdir()}
+    assert tell(*run_at("--seeds", 1))[:2] == (0, "1 of 1 jobs are done; records in runs\n")
+    assert {path: path.stat().st_mtime_ns for path in record.path.iterdir()} == before
+
+    status, out, _ = tell("status", "tiny")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == "tiny --profile demo"
+    assert lines[1].split() == ["beatwise/mlp/ce/faithful", "2", "missing"]
+    assert lines[2].split()[:5] == [AT, "1", "local,", "1", "missing"]
+
+    assert tell("release", "tiny", "--profile", "demo") == (0, f"{record.key}  {AT} seed 0\n", "")
+    assert tell("release", "tiny", "--profile", "demo", "--no-weights")[0] == 0  # once more
+    assert [path.name for path in released.iterdir()] == [record.key]
+    assert not (released / record.key / "weights.safetensors").exists()
+    assert "1 local+released, 1 missing" in tell("status", "tiny", "--profile", "demo")[1]
+
+    # What is released need not be made again.
+    runs = Path("elsewhere")
+    assert tell(*run_at("--seeds", 1, "--missing", "--runs", runs))[:2] == (
+        0,
+        "0 of 0 jobs are done; records in elsewhere\n",
+    )
+
+    status, out, _ = tell("verify", record.key)
+    assert status == 0
+    assert out.startswith(f"{AT} seed 0, record {record.key}\n")
+    assert out.endswith("  agrees within 0.002\n")
+    assert tell("verify", released / record.key, "--retrain")[0] == 0
+    examples = record.examples()
+    examples["held/noise/0.1"] = np.zeros_like(examples["held/noise/0.1"])
+    np.savez_compressed(record.path / "examples.npz", **examples)
+    status, out, err = tell("verify", record.path)
+    assert (status, err) == (1, "")
+    assert out.splitlines()[-1].endswith("more than 0.002")
+    assert tell("verify", record.path, "--tolerance", 1)[0] == 0
+
+
+def test_deadline_leaves_jobs_for_the_next_run(tell):
+    status, out, err = tell(*run_at("--deadline", 0))
+    assert status == 0
+    assert out.splitlines() == [
+        "0 of 1 jobs are done; records in runs",
+        f"stopped at the deadline: {AT} seeds 0,1; the same command goes on with them",
+    ]
+    assert "stopped after" in err
+    assert Store("runs").records() == []
+    assert tell(*run_at())[:2] == (0, "1 of 1 jobs are done; records in runs\n")
+    assert [record.seed for record in Store("runs").records()] == [0, 1]
+
+
+MISTAKES = {
+    "unknown suite": (
+        ["run", "paper-z", "--profile", "demo"],
+        "no suite 'paper-z' in profile 'demo'; choose one of paper-b --profile paper, ",
+    ),
+    "unknown profile": (
+        ["run", "paper-b", "--profile", "long"],
+        "no suite 'paper-b' in profile 'long'; choose one of paper-b --profile paper, ",
+    ),
+    "no label": (
+        ["run", "tiny", "--profile", "demo", "--only", "cnn*"],
+        "--only 'cnn*' matches nothing; the labels are beatwise/mlp/ce/faithful, beatwise/mlp/at-",
+    ),
+    "no seed": (["run", "tiny", "--profile", "demo", "--seeds", "0"], "--seeds is 0; give at "),
+    "no process": (
+        ["run", "tiny", "--profile", "demo", "--processes", "0"],
+        "--processes is 0; give at least 1",
+    ),
+    "no thread": (
+        ["run", "tiny", "--profile", "demo", "--threads", "0"],
+        "--threads is 0; give at least 1",
+    ),
+    "no GPU": (
+        ["run", "tiny", "--profile", "demo", "--device", "cuda"],
+        "no CUDA device is visible to torch; use --device cpu",
+    ),
+    "unknown device": (
+        ["run", "tiny", "--profile", "demo", "--device", "tpu"],
+        "unknown device 'tpu'; choose cpu or cuda",
+    ),
+    "no data": (
+        ["run", "paper-b", "--profile", "paper", "--processes", "1"],
+        "no prepared data",
+    ),
+    "status of an unknown suite": (
+        ["status", "paper-a"],
+        "nothing is called 'paper-a'; choose among paper-b --profile paper, ",
+    ),
+    "no record": (["verify", "0123456789abcdef"], "no record '0123456789abcdef'; give a key "),
+    "verify on no GPU": (
+        ["verify", "0123456789abcdef", "--device", "cuda"],
+        "no CUDA device is visible to torch; use --device cpu",
+    ),
+    "verify on no thread": (
+        ["verify", "0123456789abcdef", "--threads", "0"],
+        "--threads is 0; give at least 1",
+    ),
+    "nothing to release": (
+        ["release", "tiny", "--profile", "demo"],
+        "no tiny records of profile demo in runs",
+    ),
+    "release of an unknown suite": (["release", "tin", "--profile", "demo"], "no suite 'tin' in "),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistakes_get_one_line_and_exit_2(case, tell, monkeypatch):
+    monkeypatch.setattr(runner.torch.cuda, "is_available", lambda: False)
+    arguments, message = MISTAKES[case]
+    status, out, err = tell(*arguments)
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith(f"ecgadv: error: {message}")
+
+
+@pytest.mark.parametrize("words", [["run", "tiny"], ["run", "--profile", "demo"], ["verify"]])
+def test_what_is_missing_on_the_command_line(words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2
+    assert "the following arguments are required" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["run", "status", "verify", "release"])
+def test_help_shows_examples(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"  ecgadv {command}" in capsys.readouterr().out
+
+
+def last_line(err):
+    return err.splitlines()[-1]
+
+
+def test_a_full_disk_is_one_line(tell, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(store_module, "_flush", full)
+    status, _, err = tell(*run_at("--seeds", 1))
+    assert status == 2
+    assert last_line(err).startswith("ecgadv: error: no space left under runs; free some and run ")
+    assert not list(Path("runs").glob("models/*"))
+    assert not list(Path("runs").glob("models/.*"))
+    monkeypatch.undo()
+
+
+def test_a_full_disk_under_a_checkpoint_is_one_line(tell, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, _, err = tell(*run_at("--seeds", 1))
+    assert status == 2
+    assert last_line(err).startswith("ecgadv: error: No space left on device (runs/checkpoints/")
+
+
+def test_damaged_files_are_one_line(tell):
+    assert tell(*run_at("--seeds", 1))[0] == 0
+    (record,) = Store("runs").records()
+    whole = (record.path / "run.json").read_text()
+    (record.path / "run.json").write_text(whole[:100])
+    for command in (["verify", record.key], ["status", "tiny"]):
+        status, out, err = tell(*command)
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"ecgadv: error: record {record.key} is damaged (run.json: ")
+    described = json.loads(whole)
+    del described["config"]["schedule"]
+    (record.path / "run.json").write_text(json.dumps(described))
+    status, _, err = tell("verify", record.key)
+    assert status == 2
+    assert err.startswith("ecgadv: error: the config is not of this version of ecgadv")
+
+
+def test_an_interrupt_keeps_what_is_done(tell, monkeypatch):
+    original = runner.run.run_once
+
+    def interrupted(config, seed, session):
+        if seed == 1:
+            raise KeyboardInterrupt
+        return original(config, seed, session)
+
+    monkeypatch.setattr(runner.run, "run_once", interrupted)
+    status, _, err = tell(*run_at())
+    assert status == 130
+    assert last_line(err) == "ecgadv: interrupted"
+    assert [record.seed for record in Store("runs").records()] == [0]
