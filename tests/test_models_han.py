@@ -113,6 +113,19 @@ def test_logits_gradients_and_statistics_are_those_of_plain_layers(training):
         torch.testing.assert_close(value, plain.state_dict()[name], rtol=1e-9, atol=1e-9)
 
 
+def test_single_precision_is_as_close_as_that_of_plain_layers():
+    ours, plain = pair()
+    x = counts(4).detach()
+    with torch.no_grad():
+        ours(x), ours.eval()  # statistics of such an input
+        plain.load_state_dict(ours.state_dict()), plain.eval()
+        exact = plain(x)
+        error, theirs = (
+            (network.float()(x.float()) - exact).abs().max() for network in (ours, plain)
+        )
+    assert error < 2 * theirs + 1e-6
+
+
 def test_only_odd_samples_leave_a_pooled_block():
     torch.manual_seed(0)
     pooled = models.build("han-cnn", width=1 / 64).blocks[0].eval()

@@ -146,6 +146,8 @@ def _millivolts(unit_mv):
     if np.isnan(unit_mv).any():
         return "how many millivolts is not known"
     low, middle, high = np.percentile(unit_mv, [1, 50, 99])
+    if unit_mv.min() == unit_mv.max():
+        return f"1 is {middle:.3g} mV"
     return f"1 is {middle:.3g} mV (1 to 99 %: {low:.3g} to {high:.3g} mV)"
 
 

@@ -47,15 +47,27 @@ class Block(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:  # (B, C in, 1, L) -> (B, C out, 1, L'), channels last
         # conv1d's channels-last twin takes about half its time on a CPU.
-        conv = self.conv
-        weight = conv.weight.unsqueeze(2).contiguous(memory_format=channels_last)
-        padding, dilation = (0, *conv.padding), (1, *conv.dilation)
-        h = self.norm(F.conv2d(h, weight, conv.bias, padding=padding, dilation=dilation))
+        weight, bias = self._kernel()
+        weight = weight.unsqueeze(2).contiguous(memory_format=channels_last)
+        padding, dilation = (0, *self.conv.padding), (1, *self.conv.dilation)
+        h = F.conv2d(h, weight, bias, padding=padding, dilation=dilation)
+        if self.norm.training:
+            h = self.norm(h)
         if self.pool:
             # The two are two samples apart: after it, the odd samples alone have counted. Before
             # the ReLU it gives the same, for half as many of them.
             h = F.max_pool2d(h, (1, 2), stride=(1, 2), padding=(0, 1), dilation=(1, 2))
         return F.dropout(h.relu_(), self.dropout, self.training)
+
+    def _kernel(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the convolution; with fixed statistics the norm is part of them."""
+        conv, norm = self.conv, self.norm
+        if norm.training:
+            return conv.weight, conv.bias
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        return conv.weight * scale[:, None, None], (
+            conv.bias - norm.running_mean
+        ) * scale + norm.bias
 
 
 class HanCNN(nn.Module):
