@@ -65,9 +65,8 @@ class Block(nn.Module):
         if norm.training:
             return conv.weight, conv.bias
         scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        return conv.weight * scale[:, None, None], (
-            conv.bias - norm.running_mean
-        ) * scale + norm.bias
+        bias = (conv.bias - norm.running_mean) * scale + norm.bias
+        return conv.weight * scale[:, None, None], bias
 
 
 class HanCNN(nn.Module):
