@@ -8,7 +8,6 @@ from ecgadv.experiments.results import load
 from ecgadv.experiments.store import Store
 
 LEVELS = (0.01, 0.05, 0.1)
-ATTACKS = {"noise": {}, "pgd-100": {}, "sap": {}, "pgd-margin": {}}
 OPTIONS = {
     "noise": {},
     "pgd-100": {"steps": 7, "step_size": 0.01},
@@ -38,12 +37,15 @@ def write(root, label, *, seed=0, shares=(1, 1, 1), clean=1.0, flags=None, **cha
     right = held(clean)
     arrays = {"id": np.arange(len(LABELS)), "label": LABELS.astype(np.uint8)}
     arrays["prediction"] = np.where(right, LABELS, (LABELS + 1) % 3).astype(np.uint8)
-    for name in ATTACKS:
+    for name in OPTIONS:
         for eps, share in zip(LEVELS, shares, strict=True):
             arrays[f"held/{name}/{eps:g}"] = np.minimum(held(share), right)
     arrays |= flags or {}
     np.savez(folder / "examples.npz", **arrays)
-    attacks = [{"name": n, "eps": list(LEVELS), "options": OPTIONS[n]} for n in ATTACKS]
+    attacks = [
+        {"name": n, "eps": list(LEVELS), "options": OPTIONS[n], "bounded": n != "sap"}
+        for n in OPTIONS
+    ]
     config = {
         "experiment": "paper-b",
         "profile": "paper",

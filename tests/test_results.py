@@ -8,7 +8,7 @@ from ecgadv import claims
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments import failures, verdicts
-from ecgadv.experiments.results import WORST, best, difference, plain
+from ecgadv.experiments.results import IN_RANGE, WORST, best, difference, plain
 from ecgadv.experiments.store import Store
 
 CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
@@ -78,6 +78,13 @@ def test_the_worst_case_is_over_attacks_and_smaller_levels_on_common_examples(tm
     assert found.held(WORST, 0.01)[0].tolist() == [1] * 6 + [255] + [1] * 5
     assert found.held(WORST, 0.05)[0].tolist() == [0, *[1] * 5, 255, *[1] * 5]
     assert found.held(WORST, 0.1)[0].tolist() == [0, 0, *[1] * 4, 255, *[1] * 5]
+
+
+def test_the_worst_case_within_the_range_leaves_sap_out(tmp_path):
+    write(tmp_path, CE, flags={"held/sap/0.1": held(0), "held/noise/0.1": held(2 / 3)})
+    (found,) = results(tmp_path).all
+    assert found.accuracy(WORST, 0.1).value == 0
+    assert found.accuracy(IN_RANGE, 0.1).value == pytest.approx(2 / 3)
 
 
 def test_clean_errors_are_lost_in_the_worst_case(tmp_path):

@@ -8,7 +8,15 @@ import numpy as np
 from ecgadv import figures
 from ecgadv.claims import NOT_TRANSCRIBED, reported
 from ecgadv.experiments import tables, units
-from ecgadv.experiments.results import AREA_TO, WORST, Estimate, Result, Results, difference
+from ecgadv.experiments.results import (
+    AREA_TO,
+    IN_RANGE,
+    WORST,
+    Estimate,
+    Result,
+    Results,
+    difference,
+)
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 
 EPS_AXIS = "eps (share of the beat's range)"
@@ -203,6 +211,7 @@ def against(results: Mapping[str, Result | None], reference: Result | None) -> D
             "clean accuracy": dot(difference(other, reference, WORST, eps=0)),
             "AUC(0.1), authors' PGD": dot(difference(other, reference, "pgd-100")),
             "AUC(0.1), SAP": dot(difference(other, reference, "sap")),
+            "AUC(0.1), worst case in [0, 1]": dot(difference(other, reference, IN_RANGE)),
             "AUC(0.1), worst case": dot(difference(other, reference, WORST)),
         }
         for other in others
@@ -267,8 +276,9 @@ def dot(found: Estimate) -> Dot:
 
 def describe(results: Sequence[Result], attack: str) -> str:
     """Return an attack with its settings in words, as the records hold them."""
-    if attack == WORST:
-        names = [tables.ATTACK_NAMES[a["name"]] for a in results[0].config["attacks"]]
+    if attack in (WORST, IN_RANGE):
+        ran = [a for a in results[0].config["attacks"] if attack == WORST or a["bounded"]]
+        names = [tables.ATTACK_NAMES[a["name"]] for a in ran]
         return f"the worst case, beat by beat, of {', '.join(names[:-1])} and {names[-1]}"
     settings = {a["name"]: a for a in results[0].config["attacks"]}[attack]
     options = settings["options"]

@@ -20,6 +20,7 @@ from ecgadv.experiments.store import Record, Store, merged
 # The order in which a page prefers them (DESIGN.md); demo is never evidence.
 PROFILES = ("paper", "short", "compact")
 WORST = "worst-case"
+IN_RANGE = "worst-case-in-range"  # of the attacks that keep to the range of the data
 AREA_TO = 0.1  # upper end of paper B's area under the curve
 _ORDER = ("ce", "nsr", "jacobian", "at")
 _PLAIN = {
@@ -125,11 +126,15 @@ class Result:
         return self._examples[0]["label"].astype(np.int64)
 
     @property
+    def own_attacks(self) -> dict[str, list[float]]:
+        """The noise levels of every attack that was run."""
+        return {attack["name"]: attack["eps"] for attack in self.config["attacks"]}
+
+    @property
     def attacks(self) -> dict[str, list[float]]:
-        """The noise levels of every attack; those that all attacks share for the worst case."""
-        levels = {attack["name"]: attack["eps"] for attack in self.config["attacks"]}
-        shared = set.intersection(*(set(own) for own in levels.values()))
-        return {**levels, WORST: sorted(shared)}
+        """The same with the two worst cases, at the levels that all attacks share."""
+        shared = sorted(set.intersection(*(set(own) for own in self.own_attacks.values())))
+        return {**self.own_attacks, IN_RANGE: shared, WORST: shared}
 
     @cached_property
     def predictions(self) -> np.ndarray:
@@ -144,23 +149,27 @@ class Result:
     def held(self, attack: str, eps: float) -> np.ndarray:
         """Return flags (S, N) under an attack at one noise level; 0 is no attack.
 
-        The worst case of all attacks is taken example by example over all noise levels up to eps,
+        A worst case is taken example by example over its attacks and all noise levels up to eps,
         on the examples that every attack saw.
         """
         if eps == 0:
             return self.clean
-        if attack == WORST:
-            return self._worst[eps]
+        if attack in (WORST, IN_RANGE):
+            return self._worst[attack][eps]
         return np.stack([examples[f"held/{attack}/{eps:g}"] for examples in self._examples])
 
     @cached_property
-    def _worst(self) -> dict[float, np.ndarray]:
-        levels = self.attacks[WORST]
-        names = [name for name in self.attacks if name != WORST]
-        every = [self.held(name, eps) for name in names for eps in levels]
+    def _worst(self) -> dict[str, dict[float, np.ndarray]]:
+        every = [self.held(name, eps) for name in self.own_attacks for eps in self.attacks[WORST]]
         seen = np.all([flags != NOT_ATTACKED for flags in every], axis=(0, 1))
+        bounded = [attack["name"] for attack in self.config["attacks"] if attack["bounded"]]
+        groups = {WORST: list(self.own_attacks), IN_RANGE: bounded}
+        return {name: self._combined(attacks, seen) for name, attacks in groups.items()}
+
+    def _combined(self, names: Sequence[str], seen: np.ndarray) -> dict[float, np.ndarray]:
+        """Return the worst case of some attacks at every noise level, among the seen (N,)."""
         found, before = {}, np.where(seen, self.clean, NOT_ATTACKED).astype(np.uint8)
-        for eps in levels:
+        for eps in self.attacks[WORST]:
             flags = {name: self.held(name, eps) for name in names}
             rows = [
                 worst_case({name: held[s] for name, held in flags.items()}, among=seen)

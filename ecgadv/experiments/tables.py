@@ -11,7 +11,7 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import Interval, mcnemar
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
-from ecgadv.experiments.results import WORST, Estimate, Result, Results, difference, plain
+from ecgadv.experiments.results import IN_RANGE, WORST, Estimate, Result, Results, difference, plain
 from ecgadv.experiments.suites import defenses_b
 from ecgadv.figures import Table
 
@@ -20,6 +20,7 @@ ATTACK_NAMES = {
     "pgd-100": "authors' PGD",
     "sap": "SAP",
     "pgd-margin": "PGD, margin loss",
+    IN_RANGE: "worst case within [0, 1]",
     WORST: "worst case of all",
 }
 SHOWN_EPS = 0.1  # paper B sums its curves up to here
@@ -172,28 +173,17 @@ def paper_says(path: str | Path, result: Result, *, attack: str, metric: str) ->
 
 
 def ranking(results: dict[str, Result | None]) -> Table:
-    """Return the defenses' AUC(0.1) under the authors' PGD and in the worst case, with ranks.
+    """Return the defenses' AUC(0.1) under the authors' PGD and in both worst cases, with ranks.
 
-    Both on the examples that every attack saw.
+    All on the examples that every attack saw.
     """
     found = [result for result in results.values() if result]
-    theirs = [area_on_common(result, "pgd-100") for result in found]
-    worst = [result.area(WORST).value for result in found]
-    place_theirs, place_worst = ranks(theirs), ranks(worst)
-    rows = [
-        (
-            result.name,
-            percent(theirs[i]),
-            place_theirs[i],
-            percent(worst[i]),
-            place_worst[i],
-            f"{100 * (worst[i] - theirs[i]):+.1f}",
-        )
-        for i, result in enumerate(found)
-    ]
-    head = ("defense", "authors' PGD, AUC %", "rank by it", "worst case, AUC %")
-    head += ("rank by the worst case", "points lost")
-    return of_rows(head, rows)
+    columns: dict[str, list[Any]] = {"defense": [result.name for result in found]}
+    for attack in ("pgd-100", IN_RANGE, WORST):
+        areas = [area_on_common(result, attack) for result in found]
+        columns[f"{ATTACK_NAMES[attack]}, AUC %"] = [percent(area) for area in areas]
+        columns[f"rank by {ATTACK_NAMES[attack]}"] = ranks(areas)
+    return of_rows(tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
 def area_on_common(result: Result, attack: str) -> float:
