@@ -35,10 +35,17 @@ def mirror():
 
 
 def python(*arguments, **options):
-    """A process of this interpreter."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, **options
-    )
+    """A process of this interpreter that can be interrupted.
+
+    A shell starts its background jobs with SIGINT ignored, and children inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(
+            [sys.executable, *map(str, arguments)], stderr=subprocess.PIPE, text=True, **options
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def error_line(capsys, *arguments):
