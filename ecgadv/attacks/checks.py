@@ -32,15 +32,19 @@ def check_norm(attack: str, threat: Threat) -> None:
 
 
 def check_shapes(x: Tensor, y: Tensor, mask: Tensor | None) -> None:
-    """Raise EcgadvError unless x is (..., B, C, L), y (..., B) and mask bool (..., B, 1, L)."""
+    """Raise EcgadvError unless x is (..., B, C, L), y (..., B) and mask bool (..., B, 1, L).
+
+    y may also be soft labels, floats (..., B, K).
+    """
     if x.dim() < 3 or not x.is_floating_point():
         raise EcgadvError(
             f"x is {x.dtype} of shape {tuple(x.shape)}; give floats of shape (batch, leads, time)"
         )
-    if y.shape != x.shape[:-2]:
+    samples = y.shape[:-1] if y.is_floating_point() else y.shape
+    if samples != x.shape[:-2]:
         raise EcgadvError(
             f"y of shape {tuple(y.shape)} does not match x of shape {tuple(x.shape)}; give one "
-            f"label per sample, shape {tuple(x.shape[:-2])}"
+            f"label per sample, shape {tuple(x.shape[:-2])}, or one row of probabilities"
         )
     wanted = (*x.shape[:-2], 1, x.shape[-1])
     if mask is not None and (mask.dtype != torch.bool or mask.shape != wanted):

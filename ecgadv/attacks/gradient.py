@@ -7,6 +7,7 @@ the chain rule through the network starts from it.
 import torch
 from torch import Tensor, nn
 
+from ecgadv.errors import EcgadvError
 from ecgadv.models import forward
 
 LOSSES = ("ce", "margin")
@@ -16,7 +17,11 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor) -> Tensor:
     """Return the loss (..., B) that an attack raises, from logits (..., B, K) and y (..., B).
 
     "ce" is the cross-entropy; "margin" is max_{i != y} z_i - z_y, positive once misclassified.
+    Raises EcgadvError for soft labels: with them no example counts as misclassified, so that
+    none can be said to be the best.
     """
+    if y.is_floating_point():
+        raise EcgadvError("soft labels y do not say which example is best; use keep='last'")
     target = y.unsqueeze(-1)
     z_y = logits.gather(-1, target).squeeze(-1)
     if loss == "ce":
@@ -25,7 +30,15 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor) -> Tensor:
 
 
 def logit_gradient(loss: str, logits: Tensor, y: Tensor) -> Tensor:
-    """Return the gradient of `attack_loss` to the logits, (..., B, K)."""
+    """Return the gradient of `attack_loss` to the logits, (..., B, K).
+
+    For "ce" y may also be soft labels, probabilities q (..., B, K) that sum to 1: the gradient of
+    -sum_c q_c log softmax(z)_c is softmax(z) - q.
+
+    Raises EcgadvError for soft labels of another shape or with another loss.
+    """
+    if y.is_floating_point():
+        return _soft_gradient(loss, logits, y)
     target = y.unsqueeze(-1)
     one_hot = torch.zeros_like(logits).scatter_(-1, target, 1.0)
     if loss == "ce":
@@ -34,12 +47,24 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor) -> Tensor:
     return one_hot.neg_().scatter_(-1, runner_up, 1.0)
 
 
+def _soft_gradient(loss: str, logits: Tensor, q: Tensor) -> Tensor:
+    if loss != "ce":
+        raise EcgadvError(f"attack loss {loss!r} takes no soft labels; use 'ce' or labels int64")
+    if q.shape != logits.shape:
+        raise EcgadvError(
+            f"soft labels of shape {tuple(q.shape)} do not match logits of shape "
+            f"{tuple(logits.shape)}; give one probability per sample and class"
+        )
+    return torch.softmax(logits, -1).sub_(q)
+
+
 def input_gradient(
     model: nn.Module, x_adv: Tensor, y: Tensor, mask: Tensor | None, loss: str
 ) -> tuple[Tensor, Tensor]:
     """Return the logits (..., B, K) at `x_adv` and the gradient of the summed loss to it.
 
-    `x_adv` must require its gradient. The sum over samples leaves each its own gradient.
+    `x_adv` must require its gradient; y is as in `logit_gradient`. The sum over samples leaves
+    each its own gradient.
     """
     with torch.enable_grad():
         logits = forward(model, x_adv, mask)

@@ -1,4 +1,8 @@
-"""Adversarial training as paper B compares it: clean and adversarial cross-entropy, weighted."""
+"""Adversarial training: clean and adversarial cross-entropy, weighted.
+
+With labels it is the adversarial training of both papers. With the soft labels of a teacher that
+was trained adversarially itself it is paper A's adversarial distillation training (ADT).
+"""
 
 from collections.abc import Callable
 
@@ -17,15 +21,24 @@ def loss(
     attack: Callable[..., Tensor],
     clean_weight: float = 0.5,
     adversarial_weight: float = 0.5,
+    temperature: float = 1.0,
+    summed: bool = False,
 ) -> Tensor:
-    """Return clean_weight * CE(x) + adversarial_weight * CE(x_adv) (PROTOCOLS 3.4).
+    """Return clean_weight * S(x) + adversarial_weight * S(x_adv) (PROTOCOLS 3.4 and 2.4).
+
+    S is the mean cross-entropy with labels y (..., B) or soft labels y (..., B, K).
 
     Args:
-        attack: attack(model, x, y, mask=mask) -> x_adv, run on the current network.
-        clean_weight: 1 for paper B's MLP, 0.5 for its CNN (row B4).
+        attack: attack(model, x, y, mask=mask) -> x_adv, run on the current network. It knows no
+            temperature, as the authors' does not.
+        clean_weight: 1 for paper B's MLP, 0.5 for its CNN (row B4) and in paper A.
         adversarial_weight: likewise.
+        temperature: T, what the logits in S are divided by.
+        summed: sum over the batch instead of averaging, as paper A's authors do (row A6).
     """
     x_adv = attack(model, x, y, mask=mask)
-    clean = mean_cross_entropy(forward(model, x, mask), y)
-    attacked = mean_cross_entropy(forward(model, x_adv, mask), y)
-    return clean_weight * clean + adversarial_weight * attacked
+    # The attacked batch goes first, as in paper A: dropout draws and running averages follow it.
+    attacked = mean_cross_entropy(forward(model, x_adv, mask), y, temperature)
+    clean = mean_cross_entropy(forward(model, x, mask), y, temperature)
+    mean = clean_weight * clean + adversarial_weight * attacked
+    return mean * x.shape[-3] if summed else mean

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ecgadv.errors import EcgadvError
 from ecgadv.models import forward
 
 
@@ -40,7 +41,8 @@ def noise_to_signal(
 
     Args:
         logits: (..., B, K), computed from x, which requires grad.
-        max_noise: M, 1 in the paper; the attack's eps does not enter the loss.
+        max_noise: M, 1 in the papers; the attack's eps does not enter the loss. On inputs in
+            A/D counts it is the counts that one unit of a normalised signal spans (row A17).
         stabiliser: eps0, 0.01 in the paper.
         gate: pass the signal through a ReLU first, as the authors' CPSC2018 code does and their
             MIT-BIH code means to (row B5); there R_n is 0 where z_y is negative.
@@ -61,15 +63,49 @@ def loss(
     max_noise: float = 1.0,
     stabiliser: float = 0.01,
     gate: bool = False,
+    per_class_pass: bool = False,
 ) -> Tensor:
     """Return L1 + L2 + beta * L3 with L3 = mean of log(1 + R_n) over samples classified right.
 
-    An empty set of such samples gives L3 = 0 instead of the authors' NaN (row B9). Gradients flow
-    through the numerator and the denominator of R_n.
+    An empty set of such samples gives L3 = 0 instead of the authors' NaN (rows B9 and A16).
+    Gradients flow through the numerator and the denominator of R_n.
+
+    Args:
+        per_class_pass: compute L3 in a forward pass of its own for each class, as the authors do
+            (row A14); only for x of three dimensions. It matters in a network with dropout or
+            batch norm.
     """
-    x = x.detach().requires_grad_()
+    options = {"max_noise": max_noise, "stabiliser": stabiliser, "gate": gate}
+    x = x.detach().requires_grad_(not per_class_pass)
     logits = forward(model, x, mask)
-    ratio = noise_to_signal(logits, x, y, max_noise=max_noise, stabiliser=stabiliser, gate=gate)
     correct = logits.argmax(-1) == y
-    per_seed = (ratio.log1p() * correct).sum(-1) / correct.sum(-1).clamp_min(1)
-    return squared_error(logits, y) + margin(logits, y) + beta * per_seed.sum()
+    if per_class_pass:
+        penalty = _class_by_class(model, x, y, mask, correct, options)
+    else:
+        ratio = noise_to_signal(logits, x, y, **options)
+        per_seed = (ratio.log1p() * correct).sum(-1) / correct.sum(-1).clamp_min(1)
+        penalty = per_seed.sum()
+    return squared_error(logits, y) + margin(logits, y) + beta * penalty
+
+
+def _class_by_class(model, x, y, mask, correct, options) -> Tensor:
+    """Return L3 from one forward pass for each class, over its samples that are correct (B,)."""
+    if x.dim() != 3:
+        raise EcgadvError(
+            f"per_class_pass=True with x of shape {tuple(x.shape)}; give (batch, leads, time), "
+            "one seed at a time"
+        )
+    total = x.new_zeros(())
+    for label in y[correct].unique():
+        chosen = correct & (y == label)
+        part = x[chosen].requires_grad_()
+        logits = forward(model, part, None if mask is None else mask[chosen])
+        total = total + noise_to_signal(logits, part, y[chosen], **options).log1p().sum()
+    return total / correct.sum().clamp_min(1)
+
+
+def squared_error_loss(
+    model: nn.Module, x: Tensor, y: Tensor, mask: Tensor | None = None
+) -> Tensor:
+    """Return L1 alone, which paper A minimises in the first ten epochs (PROTOCOLS 2.4)."""
+    return squared_error(forward(model, x, mask), y)
