@@ -4,7 +4,9 @@ Several seeds of one network may be trained side by side as a stacked network (s
 `ecgadv.models.stacking`); each draws its own batches from its own seed.
 """
 
+import copy
 import io
+import math
 import pickle
 import time
 import zipfile
@@ -18,8 +20,14 @@ from torch import Tensor, nn
 
 from ecgadv.errors import EcgadvError
 from ecgadv.models.kernels import DeadKernels, normalize_kernels
+from ecgadv.models.precision import PRECISIONS, computing_in
 
 SAMPLERS = ("class-balanced", "natural")
+OPTIMIZERS = {"adamax": torch.optim.Adamax, "adam": torch.optim.Adam}
+RATES = ("constant", "one-cycle")
+KEPT = ("last", "best")
+
+Loss = Callable[[nn.Module, Tensor, Tensor, Tensor | None], Tensor]
 
 
 class OutOfTime(Exception):  # noqa: N818  it is not an error: the checkpoint holds the progress
@@ -32,38 +40,65 @@ class Schedule:
 
     epochs: int = 50
     batch_size: int = 128
-    learning_rate: float = 1e-3  # of Adamax
+    learning_rate: float = 1e-3  # the largest one of a one-cycle rate
+    optimizer: str = "adamax"  # or "adam"
+    rate: str = "constant"  # or "one-cycle": up in the first 30 % of the steps, then down to 0
     sampler: str = "class-balanced"  # an epoch is K times the largest class; or "natural"
+    copies: tuple[int, ...] = ()  # how often "natural" draws each class in an epoch; once if empty
     epoch_share: float = 1.0  # of that epoch which is drawn, the rest being left out
+    warmup: int = 0  # epochs with the warm-up loss before those with the loss itself
+    keep: str = "last"  # epoch; "best" is the first one of the highest validation accuracy
+    precision: str = "fp32"  # of the arithmetic on the device: fp32, tf32 or bf16
     decay: float = 0.0  # before each step p -= lr * decay * (sign(p) + p)
     normalize: bool = False  # kernels back to unit norm after each step
     redraw_dead: bool = False  # draw kernels anew that had no gradient for an epoch
     steps_per_batch: int = 1  # 2 repeats a slip of the authors' adversarial CNN (row B4)
 
     def __post_init__(self):
-        if self.sampler not in SAMPLERS:
-            raise EcgadvError(f"unknown sampler {self.sampler!r}; choose {' or '.join(SAMPLERS)}")
+        object.__setattr__(self, "copies", tuple(self.copies))  # a list, if read from JSON
+        allowed = {"sampler": SAMPLERS, "optimizer": OPTIMIZERS, "rate": RATES, "keep": KEPT}
+        for name, names in (allowed | {"precision": PRECISIONS}).items():
+            if getattr(self, name) not in names:
+                found = getattr(self, name)
+                raise EcgadvError(f"unknown {name} {found!r}; choose {' or '.join(names)}")
+        if self.copies and (self.sampler != "natural" or min(self.copies) < 1):
+            raise EcgadvError(
+                f"copies {self.copies} with sampler {self.sampler!r}; give at least 1 for each "
+                "class, with sampler 'natural'"
+            )
         if not 0 < self.epoch_share <= 1:
             raise EcgadvError(f"epoch_share is {self.epoch_share}; give a share above 0, up to 1")
         for name in ("epochs", "batch_size", "steps_per_batch"):
             if getattr(self, name) < 1:
                 raise EcgadvError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not 0 <= self.warmup < self.epochs:
+            raise EcgadvError(f"warmup is {self.warmup}; give 0 to {self.epochs - 1} epochs")
 
 
 @dataclass(frozen=True)
 class Samples:
-    """The training data on the device: x (N, C, L), y (N,), mask (N, 1, L) or None."""
+    """The training data on the device.
+
+    Attributes:
+        x: (N, C, L).
+        y: labels (N,).
+        mask: (N, 1, L), True where the recording is, or None.
+        soft: probabilities (N, K) that the loss gets in place of the labels, or None.
+    """
 
     x: Tensor
     y: Tensor
     mask: Tensor | None = None
+    soft: Tensor | None = None
 
 
 def epoch_order(y: np.ndarray, schedule: Schedule, seed: int, epoch: int) -> np.ndarray:
     """Return the sample indices of one epoch in the order of use.
 
     The class-balanced sampler (PROTOCOLS 3.1) tiles each class up to the size of the largest,
-    shuffles it, and interleaves the classes, so every batch holds them in equal parts.
+    shuffles it, and interleaves the classes, so every batch holds them in equal parts. The
+    natural one draws each sample once, or as often as `copies` says for its class: paper A's
+    oversampling, which its authors make after the split (PROTOCOLS 2.1).
 
     Args:
         y: labels of the training samples, int (N,).
@@ -71,11 +106,22 @@ def epoch_order(y: np.ndarray, schedule: Schedule, seed: int, epoch: int) -> np.
     """
     rng = np.random.default_rng([seed, epoch])
     if schedule.sampler == "natural":
-        return _share(rng.permutation(len(y)), schedule)
+        return _share(rng.permutation(np.repeat(np.arange(len(y)), _times(y, schedule))), schedule)
     members = [np.flatnonzero(y == label) for label in np.unique(y)]
     largest = max(len(index) for index in members)
     tiled = [rng.permutation(np.resize(index, largest)) for index in members]
     return _share(np.stack(tiled, axis=1).ravel(), schedule)
+
+
+def _times(y: np.ndarray, schedule: Schedule) -> np.ndarray | int:
+    """Return how often an epoch draws each sample."""
+    if not schedule.copies:
+        return 1
+    if y.max() >= len(schedule.copies):
+        raise EcgadvError(
+            f"copies {schedule.copies} for labels up to {y.max()}; give one number for each class"
+        )
+    return np.array(schedule.copies)[y]
 
 
 def _share(order: np.ndarray, schedule: Schedule) -> np.ndarray:
@@ -84,12 +130,14 @@ def _share(order: np.ndarray, schedule: Schedule) -> np.ndarray:
 
 def train(
     model: nn.Module,
-    loss: Callable[[nn.Module, Tensor, Tensor, Tensor | None], Tensor],
+    loss: Loss,
     samples: Samples,
     schedule: Schedule,
     *,
     seeds: Sequence[int],
     generator: torch.Generator,
+    warmup_loss: Loss | None = None,
+    validate: Callable[[nn.Module], float] | None = None,
     checkpoint: Path | None = None,
     deadline: float | None = None,
     on_epoch: Callable[[dict], None] | None = None,
@@ -101,8 +149,10 @@ def train(
         loss: loss(model, x, y, mask) -> scalar, summed over seeds.
         samples: the training data, resident on the device.
         seeds: one for each network of the stack.
-        generator: what the loss draws from; seeded anew at every epoch, so that a resumed run
-            equals one that was never stopped.
+        generator: what the loss draws from; seeded anew at every epoch, as is what the network's
+            dropout draws from, so that a resumed run equals one that was never stopped.
+        warmup_loss: what is minimised in the first `schedule.warmup` epochs.
+        validate: gives the accuracy that picks the epoch, where the schedule keeps the best one.
         checkpoint: file to go on from and to save to after every epoch.
         deadline: `time.monotonic()` after which no further epoch starts.
         on_epoch: called with each line of history.
@@ -111,23 +161,36 @@ def train(
         OutOfTime: the deadline passed before the last epoch.
         EcgadvError: the loss became NaN or infinite.
     """
-    optimizer = torch.optim.Adamax(model.parameters(), lr=schedule.learning_rate, foreach=True)
+    optimizer = OPTIMIZERS[schedule.optimizer](
+        model.parameters(), lr=schedule.learning_rate, foreach=True
+    )
     dead = DeadKernels(model.normalized_layers()) if schedule.redraw_dead else None
     if schedule.normalize:
         normalize_kernels(model.normalized_layers())
-    history = _resume(checkpoint, model, optimizer)
+    history, best = _resume(checkpoint, model, optimizer)
+    devices = [samples.x.device] if samples.x.is_cuda else []
     for epoch in range(len(history), schedule.epochs):
         if deadline is not None and time.monotonic() > deadline:
             raise OutOfTime
-        generator.manual_seed(int(np.random.SeedSequence([*seeds, epoch]).generate_state(1)[0]))
+        word = int(np.random.SeedSequence([*seeds, epoch]).generate_state(1)[0])
+        generator.manual_seed(word)
         began = time.monotonic()
-        total = _epoch(model, loss, samples, schedule, optimizer, dead, seeds, epoch)
+        current = warmup_loss if epoch < schedule.warmup else loss
+        with torch.random.fork_rng(devices), computing_in(schedule.precision, samples.x.device):
+            torch.manual_seed(word)
+            total = _epoch(model, current, samples, schedule, optimizer, dead, seeds, epoch)
         redrawn = dead.redraw(generator) if dead else 0
         line = {"epoch": epoch + 1, "loss": total, "redrawn": redrawn}
+        if schedule.keep == "best":
+            line["validation"] = validate(model)
+            if line["validation"] > max((h["validation"] for h in history), default=-math.inf):
+                best = copy.deepcopy(model.state_dict())
         history.append(line | {"seconds": time.monotonic() - began})
-        _save(checkpoint, model, optimizer, history)
+        _save(checkpoint, model, optimizer, history, best)
         if on_epoch:
             on_epoch(history[-1])
+    if best is not None:
+        model.load_state_dict(best)
     return history
 
 
@@ -139,10 +202,14 @@ def _epoch(model, loss, samples, schedule, optimizer, dead, seeds, epoch) -> flo
     order = order.to(samples.x.device)
     total = torch.zeros((), device=samples.x.device)
     batches = order.split(schedule.batch_size, dim=-1)
-    for index in batches:
+    target = samples.y if samples.soft is None else samples.soft
+    for number, index in enumerate(batches):
         mask = None if samples.mask is None else samples.mask[index]
+        if schedule.rate == "one-cycle":
+            share = (epoch + number / len(batches)) / schedule.epochs
+            optimizer.param_groups[0]["lr"] = schedule.learning_rate * one_cycle(share)
         optimizer.zero_grad()
-        value = loss(model, samples.x[index], samples.y[index], mask)
+        value = loss(model, samples.x[index], target[index], mask)
         value.backward()
         if dead:
             dead.observe()
@@ -157,6 +224,17 @@ def _epoch(model, loss, samples, schedule, optimizer, dead, seeds, epoch) -> flo
     return mean
 
 
+def one_cycle(share: float) -> float:
+    """Return the rate, as a share of the largest, after that share of all steps (Smith, 2018).
+
+    It climbs from 1/25 in the first 30 % of the steps and falls to 0, both along half a cosine.
+    """
+    top, first = 0.3, 1 / 25
+    if share < top:
+        return first + (1 - first) * (1 - math.cos(math.pi * share / top)) / 2
+    return (1 + math.cos(math.pi * (share - top) / (1 - top))) / 2
+
+
 @torch.no_grad()
 def _step(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule) -> None:
     if schedule.decay:
@@ -169,9 +247,10 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule
         normalize_kernels(model.normalized_layers())
 
 
-def _resume(checkpoint: Path | None, model, optimizer) -> list[dict]:
+def _resume(checkpoint: Path | None, model, optimizer) -> tuple[list[dict], dict | None]:
+    """Load what the checkpoint holds; return the history and the best epoch's state, if kept."""
     if checkpoint is None or not checkpoint.exists():
-        return []
+        return [], None
     device = next(model.parameters()).device
     damaged = f"checkpoint {checkpoint.name} is damaged; delete it and run the command again"
     if not zipfile.is_zipfile(checkpoint):  # torch.load fails on such a file in many ways
@@ -182,14 +261,16 @@ def _resume(checkpoint: Path | None, model, optimizer) -> list[dict]:
         raise EcgadvError(damaged) from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return state["history"]
+    return state["history"], state.get("best")
 
 
-def _save(checkpoint: Path | None, model, optimizer, history) -> None:
+def _save(checkpoint: Path | None, model, optimizer, history, best) -> None:
     if checkpoint is None:
         return
     part = checkpoint.with_suffix(".part")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+    if best is not None:
+        state["best"] = best
     buffer = io.BytesIO()
     torch.save(state, buffer)
     part.write_bytes(buffer.getvalue())  # a full disk shows as OSError, from torch.save it does not

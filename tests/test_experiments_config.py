@@ -184,7 +184,7 @@ def test_released_records_keep_their_keys(path):
 
 def test_a_config_of_another_version_is_told_in_one_line():
     value = as_dict(tiny.PLAIN)
-    with pytest.raises(EcgadvError, match=r"not of this version of ecgadv .*'teacher'"):
-        from_dict({**value, "teacher": "resnet"})
+    with pytest.raises(EcgadvError, match=r"not of this version of ecgadv .*'pupil'"):
+        from_dict({**value, "pupil": "resnet"})
     with pytest.raises(EcgadvError, match=r"not of this version of ecgadv .*'schedule'"):
         from_dict({name: item for name, item in value.items() if name != "schedule"})

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from ecgadv import data
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import run
+from ecgadv.experiments import evaluate, run, session
 from ecgadv.experiments.config import Attack, as_dict, run_key, training_key
 from ecgadv.experiments.run import Session, run_once, train_missing
 from ecgadv.experiments.store import Record, Store
@@ -267,7 +267,7 @@ def test_a_fresh_network_depends_on_its_seed_alone(beats):
     for seed in (3, 3, 4):
         torch.manual_seed(len(states))
         before = torch.get_rng_state()
-        states.append(run.fresh_model(tiny.PLAIN, beats, seed).layers[0].weight)
+        states.append(session.fresh_model(tiny.PLAIN, beats, seed).layers[0].weight)
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
@@ -275,12 +275,12 @@ def test_a_fresh_network_depends_on_its_seed_alone(beats):
 
 def test_the_attacked_few_are_the_same_and_balanced():
     y = np.repeat([0, 1, 2], [50, 10, 3])
-    chosen = run.subset(y, 5)
+    chosen = evaluate.subset(y, 5)
     assert np.bincount(y[chosen]).tolist() == [5, 5, 3]
-    assert np.array_equal(chosen, run.subset(y, 5))
-    assert run.subset(y, None).all()
+    assert np.array_equal(chosen, evaluate.subset(y, 5))
+    assert evaluate.subset(y, None).all()
     # Fewer are a part of more, so that attacks on few and on many share their examples.
-    assert not (run.subset(y, 3) & ~chosen).any()
+    assert not (evaluate.subset(y, 3) & ~chosen).any()
 
 
 # Verifying

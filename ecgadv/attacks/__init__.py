@@ -1,10 +1,21 @@
 """Attacks: attack(model, x, y, threat, *, mask=None, generator=None, ...) -> x_adv."""
 
 from ecgadv.attacks.adamax_pgd import adamax_pgd
+from ecgadv.attacks.boundary import Boundary, boundary
 from ecgadv.attacks.fgsm import fgsm
 from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.pgd import pgd
 from ecgadv.attacks.sap import sap, sap_kernel
 from ecgadv.attacks.uniform_noise import uniform_noise
 
-__all__ = ["adamax_pgd", "fgsm", "frozen", "pgd", "sap", "sap_kernel", "uniform_noise"]
+__all__ = [
+    "Boundary",
+    "adamax_pgd",
+    "boundary",
+    "fgsm",
+    "frozen",
+    "pgd",
+    "sap",
+    "sap_kernel",
+    "uniform_noise",
+]

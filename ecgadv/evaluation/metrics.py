@@ -64,6 +64,23 @@ def macro_f1(
     return float(scores.mean() if classes is None else scores[list(classes)].mean())
 
 
+def f1_among(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the F1 of every class (K,) from predictions of some of the examples.
+
+    Each class counts as often as it stands in y, however many of it were attacked, so the score
+    of a few of each class estimates that of all.
+
+    Args:
+        pred: uint8 (N,), the class, or 255 where there is no prediction.
+        y: labels (N,).
+    """
+    seen = np.asarray(pred) != NOT_ATTACKED
+    counts = confusion(np.asarray(pred)[seen], np.asarray(y)[seen], n_classes)
+    every = np.bincount(y, minlength=n_classes)
+    counts = counts * _ratio(every, counts.sum(axis=1))[:, None]
+    return _ratio(2 * np.diag(counts), np.nansum(counts, axis=0) + counts.sum(axis=1))
+
+
 def held_by_class(held: np.ndarray, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Count held and attacked examples of every class: two int64 arrays (K,)."""
     held, y = check_flags(held), _labels(y, n_classes, "label")

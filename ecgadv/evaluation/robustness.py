@@ -1,7 +1,8 @@
-"""Which examples hold under an attack, one flag an example.
+"""Which class each example ends in under an attack, and whether it held: one value an example.
 
 Flags are uint8 arrays of shape (N,), the form in which records keep them: 1 held, 0 broken (or
-already wrong without an attack), 255 (`NOT_ATTACKED`) not a candidate.
+already wrong without an attack), 255 (`NOT_ATTACKED`) not a candidate. Predictions under attack
+are uint8 (N,) too: the class, or 255.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,9 +70,51 @@ def attack_flags(
 ) -> np.ndarray:
     """Attack every candidate that the model classifies right and say which ones held.
 
-    The examples that the attack returns are checked against the threat and classified again by a
-    forward pass of their own, so an attack cannot report its own success. Candidates are taken
-    in ascending order; batch k draws from a generator of its own, seeded by (seed, k).
+    The arguments are those of `attack_predictions`.
+
+    Returns:
+        uint8 (N,): 1 held, 0 broken or wrong without an attack, 255 not a candidate.
+    """
+    predicted = attack_predictions(
+        model,
+        x,
+        y,
+        attack,
+        threat,
+        mask=mask,
+        batch_size=batch_size,
+        seed=seed,
+        candidates=candidates,
+        progress=progress,
+    )
+    return flags_of(predicted, y)
+
+
+def flags_of(predicted: np.ndarray, y: Array) -> np.ndarray:
+    """Return the flags of predictions under attack (N,) with labels y (N,)."""
+    held = (predicted == np.asarray(y)).astype(np.uint8)
+    return np.where(predicted == NOT_ATTACKED, np.uint8(NOT_ATTACKED), held)
+
+
+def attack_predictions(
+    model: nn.Module,
+    x: Array,
+    y: Array,
+    attack: Callable[..., Tensor],
+    threat: Threat,
+    *,
+    mask: Array | None = None,
+    batch_size: int = 1024,
+    seed: int = 0,
+    candidates: Array | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> np.ndarray:
+    """Attack every candidate that the model classifies right and say what it reads in each.
+
+    A candidate that is wrong without an attack keeps the class it is mistaken for. The examples
+    that the attack returns are checked against the threat and classified again by a forward pass
+    of their own, so an attack cannot report its own success. Candidates are taken in ascending
+    order; batch k draws from a generator of its own, seeded by (seed, k).
 
     Args:
         model: network, left as it was.
@@ -86,7 +129,7 @@ def attack_flags(
         progress: called with the number of candidates decided so far, clean errors included.
 
     Returns:
-        uint8 (N,): 1 held, 0 broken or wrong without an attack, 255 not a candidate.
+        uint8 (N,): class under the attack, 255 not a candidate.
 
     Raises:
         EcgadvError: NaN logits, a candidate out of range, or shapes that do not fit together.
@@ -96,31 +139,59 @@ def attack_flags(
     y = torch.as_tensor(y)
     if y.shape != x.shape[:1]:
         raise EcgadvError(f"{tuple(y.shape)} labels for {len(x)} examples; give one label each")
-    device = _device(model, x)
     chosen = _indices(candidates, len(x))
-    held = np.full(len(x), NOT_ATTACKED, dtype=np.uint8)
-    held[chosen.numpy()] = BROKEN
+    predicted = np.full(len(x), NOT_ATTACKED, dtype=np.uint8)
     if not len(chosen):
-        return held
+        return predicted
     clean = predict(model, x[chosen.to(x.device)], mask=_take(mask, chosen), batch_size=batch_size)
+    predicted[chosen.numpy()] = clean.argmax(-1).numpy()
     right = chosen[clean.argmax(-1) == _take(y, chosen, torch.device("cpu"))]
     done = len(chosen) - len(right)
     report = progress or (lambda n_done: None)
     report(done)
-    for k, rows in enumerate(right.split(batch_size) if len(right) else ()):
-        batch = _take(x, rows, device)
-        labels = _take(y, rows, device)
-        batch_mask = _take(mask, rows, device)
+    for rows, x_adv, batch_mask in _crafted(
+        model, x, y, attack, threat, mask, right, batch_size, seed
+    ):
+        logits = predict(model, x_adv, mask=batch_mask, batch_size=batch_size)
+        predicted[rows.numpy()] = logits.argmax(-1).numpy()
+        done += len(rows)
+        report(done)
+    return predicted
+
+
+def craft(
+    model: nn.Module,
+    x: Array,
+    y: Array,
+    attack: Callable[..., Tensor],
+    threat: Threat,
+    *,
+    mask: Array | None = None,
+    batch_size: int = 1024,
+    seed: int = 0,
+) -> Tensor:
+    """Return examples (N, C, L) on the CPU that the attack makes of all of x on `model`.
+
+    It serves transfer, where another network is to read them. Arguments and errors are those of
+    `attack_predictions`.
+    """
+    x, mask = _tensors(x, mask, batch_size)
+    every = torch.arange(len(x))
+    made = _crafted(model, x, torch.as_tensor(y), attack, threat, mask, every, batch_size, seed)
+    return torch.cat([x_adv.cpu() for _, x_adv, _ in made])
+
+
+def _crafted(model, x, y, attack, threat, mask, chosen, batch_size, seed):
+    """Yield (rows, examples, mask) of each batch of the chosen ones, checked against the threat."""
+    device = _device(model, x)
+    for k, rows in enumerate(chosen.split(batch_size) if len(chosen) else ()):
+        batch, labels, batch_mask = (_take(values, rows, device) for values in (x, y, mask))
         local = threat.take(rows)
         x_adv = attack(
             model, batch, labels, local, mask=batch_mask, generator=_generator(seed, k, device)
         )
         local.check(x_adv, batch, batch_mask, tol=BUDGET_TOLERANCE)
-        logits = predict(model, x_adv, mask=batch_mask, batch_size=batch_size)
-        held[rows.numpy()] = (logits.argmax(-1) == labels.cpu()).numpy()
-        done += len(rows)
-        report(done)
-    return held
+        yield rows, x_adv, batch_mask
 
 
 def worst_case(flags: Mapping[str, np.ndarray], *, among: np.ndarray | None = None) -> np.ndarray:

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ecgadv.errors import EcgadvError
 from ecgadv.training import Schedule
@@ -20,6 +20,7 @@ class Defense:
     name: str  # cross-entropy, adversarial, jacobian or nsr
     variant: str = "faithful"  # the authors' protocol, or "corrected"
     options: dict = field(default_factory=dict)
+    masked: bool = False  # the training attack is told where the padding is
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,17 @@ class Attack:
     masked: bool = False  # leave the zero padding alone (row B14)
     per_class: int | None = None  # attack at most so many test examples of each class
     nested: bool = False  # count what broke at a smaller eps as broken at a larger one
+    transfer: bool = False  # craft the examples on the config's surrogate instead
+    predictions: bool = False  # keep the class that each example ends in, for F1 scores
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network whose softened outputs are the labels of another one's training."""
+
+    config: "Config"  # its weights of the same seed
+    temperature: float = 1.0  # of the soft labels and of the student's loss
+    train_mode: bool = True  # paper A's: dropout and batch statistics blur the labels (row A4)
 
 
 @dataclass(frozen=True)
@@ -50,13 +62,30 @@ class Config:
     schedule: Schedule
     attacks: tuple[Attack, ...]
     model_options: dict = field(default_factory=dict)
+    teacher: Teacher | None = None  # distillation
+    initial: "Config | None" = None  # training goes on from its weights of the same seed
+    surrogate: "Config | None" = None  # where transferred examples are crafted, same seed
+    boundary: dict = field(default_factory=dict)  # options of the boundary attack; empty: not run
+    precision: str = "fp32"  # of the evaluation
     together: int = 1  # at most so many seeds train side by side in one stacked network
     differs: tuple[str, ...] = ()  # how it differs from the paper's protocol, one line each
 
     def training_part(self) -> dict:
         """Return what the trained weights depend on; runs that share it share the weights."""
         names = ("dataset", "split", "model", "model_options", "defense", "schedule")
-        return {name: essence(getattr(self, name)) for name in names}
+        parts = {name: essence(getattr(self, name)) for name in names}
+        if self.teacher is not None:
+            parts["teacher"] = essence(replace(self.teacher, config=None))
+            parts["teacher"]["config"] = self.teacher.config.training_part()
+        if self.initial is not None:
+            parts["initial"] = self.initial.training_part()
+        return parts
+
+    def builds_on(self) -> "dict[str, Config]":
+        """Return the configs whose weights of the same seed must be there first, by role."""
+        teacher = None if self.teacher is None else self.teacher.config
+        roles = {"initial": self.initial, "teacher": teacher, "surrogate": self.surrogate}
+        return {role: config for role, config in roles.items() if config is not None}
 
 
 def as_dict(value):
@@ -73,6 +102,12 @@ def from_dict(value: dict) -> Config:
     """
     try:
         attacks = tuple(Attack(**{**a, "eps": tuple(a["eps"])}) for a in value["attacks"])
+        teacher = value.get("teacher")
+        nested = {
+            role: from_dict(value[role]) for role in ("initial", "surrogate") if value.get(role)
+        }
+        if teacher:
+            nested["teacher"] = Teacher(**{**teacher, "config": from_dict(teacher["config"])})
         return Config(
             **{
                 **value,
@@ -80,6 +115,7 @@ def from_dict(value: dict) -> Config:
                 "schedule": Schedule(**value["schedule"]),
                 "attacks": attacks,
                 "differs": tuple(value["differs"]),
+                **nested,
             }
         )
     except (KeyError, TypeError) as error:
@@ -130,7 +166,16 @@ _LABELS = ("differs", "together")
 
 def run_key(config: Config, seed: int, fingerprint: str) -> str:
     """Return the name of the record of `config` and `seed` on this data."""
-    parts = {name: value for name, value in essence(config).items() if name not in _LABELS}
+    bare = replace(config, teacher=None, initial=None, surrogate=None)
+    parts = {name: value for name, value in essence(bare).items() if name not in _LABELS}
+    # Of the networks it builds on, only their training counts.
+    parts |= {
+        role: config.training_part()[role]
+        for role in ("teacher", "initial")
+        if getattr(config, role) is not None
+    }
+    if config.surrogate is not None:
+        parts["surrogate"] = config.surrogate.training_part()
     return key(
         {
             "config": parts,

@@ -19,9 +19,10 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.indicators import Indicator, gains_from_more_steps, zero_gradients
 from ecgadv.evaluation.robustness import attack_flags, predict
-from ecgadv.experiments import run
 from ecgadv.experiments.config import from_dict
+from ecgadv.experiments.evaluate import threat as budget
 from ecgadv.experiments.results import Result, Results
+from ecgadv.experiments.session import fresh_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
 
@@ -56,7 +57,7 @@ def subject(result: Result, *, per_class: int) -> Subject:
     record = result.records[0]
     config = from_dict(record.config)
     dataset = data.load(config.dataset)
-    model = run.fresh_model(config, dataset, record.seed)
+    model = fresh_model(config, dataset, record.seed)
     model.load_state_dict(load_file(record.weights))
     test = data.split(dataset, config.split).test
     picked = [test[dataset.y[test] == c][:per_class] for c in range(len(dataset.classes))]
@@ -104,7 +105,7 @@ def perturbations(
     }
     added, read_as = {}, {}
     for name, attack in whole.items():
-        threat = run.threat(subject.dataset.unit, eps, bounded=shown_attacks(steps)[name][1])
+        threat = budget(subject.dataset.unit, eps, bounded=shown_attacks(steps)[name][1])
         x_adv = attack(subject.model, x, y, threat, mask=mask, step_size=STEP, keep="last")
         threat.check(x_adv, x, mask)
         added[name] = (x_adv - x)[0, 0, : len(signal)].numpy() * 1000 * unit
@@ -139,7 +140,7 @@ def in_millivolts(subject: Subject, beat: int) -> tuple[np.ndarray, float]:
 
 def flags(subject: Subject, attack, eps: float, *, bounded: bool) -> np.ndarray:
     """Return which beats hold under an attack that leaves the padding alone, (N,)."""
-    threat = run.threat(subject.dataset.unit, eps, bounded=bounded)
+    threat = budget(subject.dataset.unit, eps, bounded=bounded)
     return attack_flags(
         subject.model, subject.x, subject.y.numpy(), attack, threat, mask=subject.mask
     )

@@ -21,6 +21,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments import run, suites
 from ecgadv.experiments.config import Config, run_key, training_key
 from ecgadv.experiments.progress import Progress
+from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Store
 from ecgadv.training import OutOfTime
 
@@ -107,35 +108,66 @@ def run_job(job: Job, options: Options, slot: int = 0) -> str:
     """Train and evaluate one job; return "done", "busy" (another process has it) or "later"."""
     torch.set_num_threads(options.threads)
     store = Store(options.root)
-    with contextlib.ExitStack() as locks:
+    try:
         for left in without_done([job], store):
-            # One lock for each seed's weights, whatever seeds and attacks another command groups.
-            own = fingerprint(job.config.dataset)
-            keys = [training_key(job.config, seed, own) for seed in left.seeds]
-            if not all(locks.enter_context(store.lock(key)) for key in keys):
-                return "busy"
-            try:
-                _train_and_evaluate(left, options, store, slot)
-            except OutOfTime:
-                return "later"
+            with Progress(left.name, slot) as progress:
+                session = _session(options, progress)
+                for before in left.config.builds_on().values():
+                    if not _trained(before, left.seeds, session):
+                        return "busy"
+                with _locked(left.config, left.seeds, store) as ours:
+                    if not ours:
+                        return "busy"
+                    run.train_missing(left.config, left.seeds, session)
+                    for seed in left.seeds:
+                        run.run_once(left.config, seed, session)
+    except OutOfTime:
+        return "later"
     return "done"
 
 
-def _train_and_evaluate(job: Job, options: Options, store: Store, slot: int) -> None:
+def _trained(config: Config, seeds: tuple[int, ...], session: Session) -> bool:
+    """Train what another config builds on; False if another process is at it.
+
+    The lock is held no longer than that, so that all that builds on one network can run at once.
+    """
+    missing = tuple(seed for seed in seeds if session.weights(config, seed) is None)
+    if not missing:
+        return True
+    if not all(_trained(before, missing, session) for before in config.builds_on().values()):
+        return False
+    with _locked(config, missing, session.store) as ours:
+        if ours:
+            for seed in missing:
+                run.train_missing(config, [seed], session)
+        return ours
+
+
+@contextlib.contextmanager
+def _locked(config: Config, seeds: tuple[int, ...], store: Store) -> Iterator[bool]:
+    """Lock each seed's weights, whatever seeds and attacks another command groups."""
+    own = fingerprint(config.dataset)
+    with contextlib.ExitStack() as locks:
+        keys = [training_key(config, seed, own) for seed in seeds]
+        yield all(locks.enter_context(store.lock(key)) for key in keys)
+
+
+def _session(options: Options, progress: Progress) -> Session:
     deadline = None
     if options.ends_at is not None:
         deadline = time.monotonic() + options.ends_at - time.time()
-    with Progress(job.name, slot) as progress:
-        session = run.Session(
-            store,
-            torch.device(options.device),
-            deadline,
-            on_progress=progress.update,
-            command=options.command,
-        )
-        run.train_missing(job.config, job.seeds, session)
-        for seed in job.seeds:
-            run.run_once(job.config, seed, session)
+    return Session(
+        Store(options.root),
+        torch.device(options.device),
+        deadline,
+        on_progress=progress.update,
+        command=options.command,
+        crafted=_CRAFTED,
+    )
+
+
+# Transferred examples, which all networks of a process share.
+_CRAFTED: dict = {}
 
 
 def run_all(todo: Iterable[Job], options: Options) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ecgadv.errors import EcgadvError
+from ecgadv.experiments import suite_a
 from ecgadv.experiments.config import Attack, Config, Defense
 from ecgadv.training import Schedule
 
@@ -108,7 +109,7 @@ def corrected_b(model: str, defense: str, strength: float | None) -> tuple[Defen
             "adversarial_weight": 0.5,
         },
     }
-    return Defense(defense, "corrected", options[defense]), Schedule()
+    return Defense(defense, "corrected", options[defense], masked=True), Schedule()
 
 
 def config_b(
@@ -215,6 +216,7 @@ SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
     ("paper-b", "paper"): paper_b_paper,
     ("paper-b", "compact"): paper_b_compact,
     ("paper-b", "demo"): paper_b_demo,
+    ("paper-a", "compact"): suite_a.paper_a_compact,
 }
 
 

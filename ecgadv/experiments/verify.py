@@ -8,8 +8,10 @@ import numpy as np
 import torch
 
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import run
 from ecgadv.experiments.config import from_dict, run_key
+from ecgadv.experiments.evaluate import evaluate
+from ecgadv.experiments.run import run_once, train_missing
+from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import Record, Store
 
 
@@ -37,7 +39,7 @@ class Comparison:
         return [head, *rows, last]
 
 
-def verify(record: Record, session: run.Session, *, retrain: bool) -> Comparison:
+def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
     """Recompute `record` in a temporary folder and compare it.
 
     Args:
@@ -62,16 +64,19 @@ def verify(record: Record, session: run.Session, *, retrain: bool) -> Comparison
         raise EcgadvError(f"record {record.key} comes from another version of the protocol")
     if retrain:
         with tempfile.TemporaryDirectory() as folder:
-            aside = run.Session(
-                Store(Path(folder)), session.device, on_progress=session.on_progress
+            aside = Session(
+                Store(Path(folder)),
+                session.device,
+                on_progress=session.on_progress,
+                released=None,
             )
-            run.train_missing(config, record.run["training"]["seeds_together"], aside)
-            again = run.run_once(config, seed, aside)
+            train_missing(config, record.run["training"]["seeds_together"], aside)
+            again = run_once(config, seed, aside)
             return compare(record, again.metrics, again.examples())
     if not record.weights.exists():
         raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
-    model = run.load_model(config, dataset, record.weights).to(session.device)
-    return compare(record, *run.evaluate(config, model, dataset, session))
+    model = load_model(config, dataset, record.weights).to(session.device)
+    return compare(record, *evaluate(config, seed, model, dataset, session))
 
 
 def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> Comparison:
@@ -109,6 +114,6 @@ def _numbers(metrics: dict) -> dict[str, float]:
     return found
 
 
-def session_on(device: str) -> run.Session:
+def session_on(device: str) -> Session:
     """Return a session for verifying, which never writes into a store."""
-    return run.Session(Store(Path("runs")), torch.device(device))
+    return Session(Store(Path("runs")), torch.device(device))

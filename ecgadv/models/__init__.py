@@ -11,6 +11,7 @@ from ecgadv.models.memory import keep_freed_memory
 keep_freed_memory()
 
 MODELS = {"beat-mlp": BeatMLP, "beat-cnn": BeatCNN, "han-cnn": HanCNN}
+FIXED_LENGTH = ("beat-mlp", "beat-cnn")  # their last layers are made for one length of the input
 
 
 def build(name: str, **options) -> nn.Module:

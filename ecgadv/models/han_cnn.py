@@ -78,19 +78,35 @@ class HanCNN(nn.Module):
     Args:
         classes: number of classes, K.
         width: share of the channels of every block; 1 in the paper, at least 1/64.
+        fewest: channels that no block goes below, however narrow; with a single digit of them in
+            the last blocks nothing is learnt.
+        decimate: samples of the input that are averaged to one before the first block; 1 in the
+            paper. Six of 300 Hz give 50 Hz.
         dropout: probability of dropping an activation after each block, while training.
 
     Raises:
-        EcgadvError: `width` gives a number of channels that is not whole.
+        EcgadvError: `width` gives a number of channels that is not whole, or `fewest` or
+            `decimate` is below 1.
     """
 
-    def __init__(self, *, classes: int = 4, width: float = 1.0, dropout: float = 0.3):
+    def __init__(
+        self,
+        *,
+        classes: int = 4,
+        width: float = 1.0,
+        fewest: int = 1,
+        decimate: int = 1,
+        dropout: float = 0.3,
+    ):
         super().__init__()
         if width <= 0 or any((shape.channels * width) % 1 for shape in BLOCKS):
             raise EcgadvError(
                 f"width {width} does not give whole numbers of channels: use a multiple of 1/64"
             )
-        channels = [1, *(int(shape.channels * width) for shape in BLOCKS)]
+        if fewest < 1 or decimate < 1:
+            raise EcgadvError(f"fewest {fewest} and decimate {decimate}: both are at least 1")
+        self.decimate = decimate
+        channels = [1, *(max(fewest, int(shape.channels * width)) for shape in BLOCKS)]
         self.blocks = nn.ModuleList(
             Block(*pair, shape, dropout)
             for *pair, shape in zip(channels, channels[1:], BLOCKS, strict=False)
@@ -99,6 +115,8 @@ class HanCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map recordings (B, 1, L) to logits (B, K)."""
+        if self.decimate > 1:
+            x = F.avg_pool1d(x, self.decimate)
         h = x.unsqueeze(2).contiguous(memory_format=channels_last)
         for block in self.blocks:
             h = block(h)

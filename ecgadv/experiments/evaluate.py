@@ -1,0 +1,232 @@
+"""Put a trained network through the attacks of its config: the numbers and flags of a record."""
+
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecgadv import attacks, data
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.robustness import (
+    BROKEN,
+    NOT_ATTACKED,
+    attack_predictions,
+    craft,
+    flags_of,
+    predict,
+)
+from ecgadv.experiments import pairs
+from ecgadv.experiments.config import Attack, Config
+from ecgadv.experiments.session import Session
+from ecgadv.models.precision import computing_in
+from ecgadv.threat import Threat
+from ecgadv.training import OutOfTime
+
+# The range a signal can take, by the unit of the data; None where there is no physical bound.
+BOUNDS = {"normalised": (0.0, 1.0)}
+ATTACKS = {
+    "uniform-noise": attacks.uniform_noise,
+    "fgsm": attacks.fgsm,
+    "pgd": attacks.pgd,
+    "adamax-pgd": attacks.adamax_pgd,
+    "sap": attacks.sap,
+}
+# Examples in a batch: what fits a device, and on a CPU its cache.
+BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64}
+HAN_CLASSES = 3  # N, AF and O: Han's F1 leaves the last class, noise, out (row A19)
+
+
+def threat(unit: str, eps: float, *, bounded: bool = True, norm: str = "linf") -> Threat:
+    """Return the threat of that size on data in `unit`, clipped to its range if `bounded`."""
+    low, high = BOUNDS.get(unit, (None, None)) if bounded else (None, None)
+    return Threat(eps, norm=norm, low=low, high=high, unit=unit)
+
+
+def evaluate(
+    config: Config, seed: int, model: nn.Module, dataset: data.Dataset, session: Session
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the numbers of metrics.json and the arrays of examples.npz.
+
+    Raises OutOfTime when the session's deadline passes between two attacks.
+    """
+    with computing_in(config.precision, session.device):
+        return _Evaluation(config, seed, model, dataset, session).result()
+
+
+class _Evaluation:
+    """One network on the test part of its split."""
+
+    def __init__(self, config, seed, model, dataset, session):
+        self.config, self.seed, self.model = config, seed, model
+        self.dataset, self.session = dataset, session
+        self.parts = data.split(dataset, config.split)
+        test = self.parts.test
+        self.x, self.y = torch.from_numpy(dataset.x[test]), dataset.y[test]
+        self.mask = torch.from_numpy(dataset.mask(test))
+        self.classes = len(dataset.classes)
+        self.batch = BATCH[config.model]
+
+    def result(self) -> tuple[dict, dict[str, np.ndarray]]:
+        logits = predict(self.model, self.x, batch_size=self.batch).numpy()
+        prediction = logits.argmax(1)
+        numbers = {
+            "clean": self._clean(prediction, self.y),
+            "validation": self._clean(*self._validation()),
+            "attacks": {},
+        }
+        examples = {
+            "id": self.parts.test,
+            "label": self.y.astype(np.uint8),
+            "logits": logits.astype(np.float16),
+            # The prediction is kept beside the rounded logits, which may tie.
+            "prediction": prediction.astype(np.uint8),
+        }
+        clean_held = (prediction == self.y).astype(np.uint8)
+        levels = [(attack, eps) for attack in self.config.attacks for eps in attack.eps]
+        found: dict[str, dict[float, np.ndarray]] = {a.name: {} for a in self.config.attacks}
+        for done, (attack, eps) in enumerate(levels):
+            self._report(f"{attack.name} eps {eps:g}", done / len(levels))
+            found[attack.name][eps] = self._attack(attack, eps, found[attack.name])
+        for attack in self.config.attacks:
+            held = {eps: flags_of(p, self.y) for eps, p in found[attack.name].items()}
+            examples |= {f"held/{attack.name}/{eps:g}": flags for eps, flags in held.items()}
+            numbers["attacks"][attack.name] = self._attacked(held, clean_held)
+            if attack.predictions:
+                ends = found[attack.name]
+                examples |= {f"predicted/{attack.name}/{e:g}": p for e, p in ends.items()}
+                numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
+        if self.config.boundary:
+            self._report("boundary attack", 1.0)
+            numbers["boundary"], arrays = pairs.attacked(self)
+            examples |= arrays
+        return numbers, examples
+
+    def surrogate(self) -> nn.Module:
+        """Return the network on which transferred examples are crafted."""
+        return self.session.trained(self.config.surrogate, self.seed)
+
+    def _report(self, text: str, share: float) -> None:
+        if self.session.deadline is not None and time.monotonic() > self.session.deadline:
+            raise OutOfTime
+        self.session.on_progress(text, share)
+
+    def _validation(self) -> tuple[np.ndarray, np.ndarray]:
+        index = self.parts.validation
+        logits = predict(self.model, torch.from_numpy(self.dataset.x[index]), batch_size=self.batch)
+        return logits.argmax(1).numpy(), self.dataset.y[index]
+
+    def _attack(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> np.ndarray:
+        """Return the classes under attack at one eps; `before` holds those at smaller ones."""
+        candidates = subset(self.y, attack.per_class)
+        found = np.full(len(self.y), NOT_ATTACKED, np.uint8)
+        if attack.nested:
+            for ends in before.values():  # what a smaller ball broke stays as it ended there
+                broken = candidates & (flags_of(ends, self.y) == BROKEN)
+                found[broken], candidates = ends[broken], candidates & ~broken
+        if attack.transfer:
+            now = self._transferred(attack, eps, candidates)
+        else:
+            now = attack_predictions(
+                self.model,
+                self.x,
+                self.y,
+                self._function(attack, eps),
+                self._threat(attack, eps),
+                mask=self._mask(attack),
+                batch_size=self.batch,
+                candidates=candidates,
+            )
+        return np.where(candidates, now, found)
+
+    def _function(self, attack: Attack, eps: float):
+        options = dict(attack.options)
+        if "relative_step" in options:
+            least = options.pop("least_step", 0.0)
+            options["step_size"] = max(least, options.pop("relative_step") * eps)
+        return partial(ATTACKS[attack.method], **options)
+
+    def _threat(self, attack: Attack, eps: float) -> Threat:
+        return threat(self.dataset.unit, eps, bounded=attack.bounded)
+
+    def _mask(self, attack: Attack) -> Tensor | None:
+        return self.mask if attack.masked else None
+
+    def _transferred(self, attack: Attack, eps: float, candidates: np.ndarray) -> np.ndarray:
+        """Return what the network reads in examples that were crafted on the surrogate.
+
+        They are made of all examples of the subset, whichever of them a network reads right, so
+        that all networks get the same ones.
+        """
+        index = np.flatnonzero(subset(self.y, attack.per_class))
+        made = (self.config.surrogate.label, self.seed, attack.name, eps)
+        if made not in self.session.crafted:
+            mask = self._mask(attack)
+            self.session.crafted[made] = craft(
+                self.surrogate(),
+                self.x[index],
+                self.y[index],
+                self._function(attack, eps),
+                self._threat(attack, eps),
+                mask=None if mask is None else mask[index],
+                batch_size=self.batch,
+            )
+        ends = predict(self.model, self.session.crafted[made], batch_size=self.batch).argmax(1)
+        clean = predict(self.model, self.x[index], batch_size=self.batch).argmax(1)
+        right = clean == torch.from_numpy(self.y[index])
+        found = np.full(len(self.y), NOT_ATTACKED, np.uint8)
+        found[index] = torch.where(right, ends, clean).numpy()
+        return np.where(candidates, found, NOT_ATTACKED)
+
+    def _clean(self, prediction: np.ndarray, y: np.ndarray) -> dict:
+        about = (prediction, y, self.classes)
+        return {
+            "n": len(y),
+            "accuracy": metrics.accuracy(prediction, y),
+            "balanced_accuracy": metrics.balanced_accuracy(*about),
+            "macro_f1": _number(metrics.macro_f1(*about)),
+            "sensitivity": [_number(value) for value in metrics.sensitivity(*about)],
+            "precision": [_number(value) for value in metrics.precision(*about)],
+            "confusion": metrics.confusion(*about).tolist(),
+        }
+
+    def _attacked(self, held: dict, clean_held: np.ndarray) -> dict:
+        """Return accuracy against eps, natural and class-balanced, with paper B's summaries."""
+        eps = sorted(held)
+        result = {"eps": eps, "n": int((held[eps[0]] != NOT_ATTACKED).sum())}
+        for name, balanced in (("accuracy", False), ("balanced_accuracy", True)):
+            levels, values = metrics.robustness_curve(
+                {0.0: clean_held, **held}, self.y, self.classes, balanced=balanced
+            )
+            result[name] = values[1:].tolist()
+            if 0.1 in eps:
+                area = metrics.auc(levels, values)
+                result[f"{name}_auc"] = float(area)
+                result[f"{name}_robust"] = float(metrics.acc_robust(values[0], area))
+        return result
+
+    def _f1_under_attack(self, ends: dict[float, np.ndarray]) -> dict:
+        """Return macro-F1 against eps, over all classes and over those that Han used."""
+        scores = [metrics.f1_among(ends[eps], self.y, self.classes) for eps in sorted(ends)]
+        return {
+            "macro_f1": [_number(s.mean()) for s in scores],
+            "han_f1": [_number(s[:HAN_CLASSES].mean()) for s in scores],
+        }
+
+
+def subset(y: np.ndarray, per_class: int | None) -> np.ndarray:
+    """Return which test examples are attacked: all, or the same random few of each class."""
+    chosen = np.ones(len(y), bool)
+    if per_class is None:
+        return chosen
+    rng = np.random.default_rng(0)
+    for label in np.unique(y):
+        members = rng.permutation(np.flatnonzero(y == label))
+        chosen[members[per_class:]] = False
+    return chosen
+
+
+def _number(value: float) -> float | None:
+    """Return None for an undefined number: JSON has no NaN."""
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,122 @@
+"""The boundary attack of paper A in an evaluation: pairs of recordings, walked from one to other.
+
+For every ordered pair of classes some originals of the one are drawn, and as many recordings of
+the other from which the walks start (PROTOCOLS 2.5). A network is attacked itself, which is ours,
+and it reads the examples that were found against the surrogate, which is what the authors report.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ecgadv import attacks
+from ecgadv.evaluation.robustness import NOT_ATTACKED, predict
+
+SEED = 0
+
+
+def draw(y: np.ndarray, classes: int, number: int) -> np.ndarray:
+    """Return pairs (P, 2) of positions in y (N,): an original and the start of its walk.
+
+    For each ordered pair of classes that occur, `number` of both are drawn with replacement, as
+    the authors do, but seeded (row A13).
+    """
+    rng = np.random.default_rng(SEED)
+    members = [np.flatnonzero(y == label) for label in range(classes)]
+    drawn = [
+        np.stack([rng.choice(a, number), rng.choice(b, number)], axis=1)
+        for i, a in enumerate(members)
+        for j, b in enumerate(members)
+        if i != j and len(a) and len(b)
+    ]
+    return np.concatenate(drawn)
+
+
+def attacked(evaluation) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the numbers and arrays of the boundary attack on an evaluation's network.
+
+    The arrays hold one value a pair: `boundary/original` and `boundary/start`, positions in the
+    test part; `boundary/distance` and `boundary/queries` of the attack on the network itself (RMS
+    over the recording in the unit of the data, NaN where the pair was skipped), and for the
+    surrogate's examples `boundary/transfer`, the class that the network reads (255: skipped), and
+    `boundary/transfer-distance`.
+    """
+    options = dict(evaluation.config.boundary)
+    pairs = draw(evaluation.y, evaluation.classes, options.pop("pairs"))
+    own = _walk(evaluation, evaluation.model, pairs, options)
+    made = (evaluation.config.surrogate.label, evaluation.seed, "boundary")
+    if made not in evaluation.session.crafted:
+        evaluation.session.crafted[made] = _walk(evaluation, evaluation.surrogate(), pairs, options)
+    moved = evaluation.session.crafted[made]
+    read = predict(evaluation.model, moved["x_adv"], batch_size=evaluation.batch).argmax(1)
+    transfer = np.where(np.isnan(moved["distance"]), NOT_ATTACKED, read.numpy()).astype(np.uint8)
+    arrays = {
+        "original": pairs[:, 0],
+        "start": pairs[:, 1],
+        "distance": own["distance"],
+        "queries": own["queries"],
+        "transfer": transfer,
+        "transfer-distance": moved["distance"],
+    }
+    right = (transfer == evaluation.y[pairs[:, 0]])[transfer != NOT_ATTACKED]
+    numbers = {
+        "pairs": len(pairs),
+        "attacked": _summary(own),
+        "transferred": {**_summary(moved), "accuracy": float(right.mean()) if len(right) else None},
+    }
+    return numbers, {f"boundary/{name}": values for name, values in arrays.items()}
+
+
+def _summary(walks: dict) -> dict:
+    """Return how many pairs were walked, how near they came, and what they asked."""
+    found = walks["distance"][~np.isnan(walks["distance"])]
+    return {
+        "n": len(found),
+        "median_distance": float(np.median(found)) if len(found) else None,
+        "median_queries": float(np.median(walks["queries"][walks["queries"] > 0]))
+        if len(found)
+        else None,
+    }
+
+
+def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict) -> dict:
+    """Return x_adv (P, C, L), distance (P,) and queries (P,) of the walks against one network.
+
+    As in the authors' code a pair is skipped unless the network reads both recordings right; also
+    where the start, cut to the original's length (row A12), has lost its class.
+    """
+    device = evaluation.session.device
+    x, start = (evaluation.x[pairs[:, side]] for side in (0, 1))
+    mask = evaluation.mask[pairs[:, 0]]
+    begin = torch.where(mask, start, x)
+    wanted = [evaluation.y[pairs[:, side]] for side in (0, 1)]
+    fit = np.ones(len(pairs), bool)
+    for recordings, label in ((x, wanted[0]), (start, wanted[1]), (begin, wanted[1])):
+        fit &= predict(model, recordings, batch_size=evaluation.batch).argmax(1).numpy() == label
+    rows = torch.from_numpy(np.flatnonzero(fit))
+    walks = {
+        "x_adv": x.clone(),
+        "distance": np.full(len(pairs), np.nan, np.float32),
+        "queries": np.zeros(len(pairs), np.int32),
+    }
+    if not len(rows):
+        return walks
+
+    def moved(values: Tensor) -> Tensor:
+        return values[rows].to(device)
+
+    found = attacks.boundary(
+        model,
+        moved(x),
+        moved(torch.from_numpy(wanted[0])),
+        moved(start),
+        target=moved(torch.from_numpy(wanted[1])),
+        mask=moved(mask),
+        generator=torch.Generator(device).manual_seed(SEED),
+        **options,
+    )
+    samples = mask[rows].sum((-2, -1)).sqrt()  # the root of their number: L2 norm to RMS
+    walks["x_adv"][rows] = found.x_adv.cpu()
+    walks["distance"][fit] = (found.distance.cpu() / samples).numpy()
+    walks["queries"][fit] = found.queries.cpu().numpy()
+    return walks

@@ -1,0 +1,211 @@
+"""The experiments of paper A: adversarial distillation training on CinC 2017 (PROTOCOLS part 2)."""
+
+from dataclasses import replace
+
+from ecgadv.experiments.config import Attack, Config, Defense, Teacher
+from ecgadv.training import Schedule
+
+Plan = list[tuple[Config, int]]
+
+SWEEP = (1.0, 2.0, 5.0, 10.0, 15.0, 25.0)  # uV; the list swept in the paper is not published
+TEMPERATURES = (2, 5, 10, 20)  # ours: the authors' repository has T = 1 alone (row A5)
+COPIES = (1, 2, 1, 6)  # of N, AF, O and noise in the authors' training list (PROTOCOLS 2.1)
+JACOBIAN, JACOBIAN_RETUNED = 44.0, 1e6  # the authors' weight; ours for an input in microvolts
+MILLIVOLT = 1000.0  # uV: what one unit of a beat normalised to its range is about (row A17)
+
+# What no run of ours can share with the authors'.
+DIFFERS = (
+    "the authors give no seed, and their records' order is not known",
+    "PGD and sap-40 leave the zero padding alone throughout; sap restores it at the end",
+    "records that are wrong without an attack stay wrong; the authors attack them, too",
+)
+
+
+def attacks_a(
+    *,
+    sap: tuple[int, int] = (20, 20),
+    sweep: tuple[float, ...] = SWEEP,
+    **sizes: float | int | None,
+) -> tuple[Attack, ...]:
+    """Return the attacks that every network of paper A is put through (PROTOCOLS 2.5).
+
+    SAP is the authors' white box, with a padding that is attacked and then restored (row A11);
+    `sap-40` is Han's own with 40 smoothed steps (row A9), and leaves the padding alone. PGD's
+    steps can reach every eps of the sweep (row A10). The transferred ones are made on the
+    undefended network; the authors' file of transferred SAP runs PGD (row A8), here it is SAP.
+
+    Args:
+        sap: steps before and after smoothing sets in.
+        sweep: eps of PGD, in the unit of the data.
+        sizes: `eps` of SAP (10 uV), `step` (1 uV), and `per_class`, test examples of each class to
+            attack, None being all.
+    """
+    eps, step = sizes.get("eps", 10.0), sizes.get("step", 1.0)
+    shared = {"masked": True, "per_class": sizes.get("per_class"), "predictions": True}
+    smooth = {"pgd_steps": sap[0], "smooth_steps": sap[1], "step_size": step}
+    plain = {"steps": sap[0], "relative_step": 2.5 / sap[0], "least_step": step}
+    plain["random_start"] = False
+    moved = tuple(level for level in sweep if level >= eps)
+    return (
+        Attack("sap", "sap", (eps,), {**smooth, "mask_inside": False}, **shared),
+        Attack("sap-40", "sap", (eps,), {**smooth, "smooth_steps": 2 * sap[1]}, **shared),
+        Attack("pgd", "pgd", sweep, {**plain, "early_stop": True}, nested=True, **shared),
+        Attack("transfer-sap", "sap", (eps,), smooth, transfer=True, **shared),
+        Attack("transfer-pgd", "pgd", moved, plain, transfer=True, **shared),
+    )
+
+
+def training_attack(*, train_mode: bool, steps: tuple[int, int], **sizes: float) -> dict:
+    """Return the options of SAP inside training; `train_mode` is the authors' (row A3)."""
+    return {
+        "attack": "sap",
+        "eps": sizes.get("eps", 10.0),
+        "pgd_steps": steps[0],
+        "smooth_steps": steps[1],
+        "step_size": sizes.get("step", 1.0),
+        "train_mode": train_mode,
+        "mask_inside": False,
+        "summed": True,
+    }
+
+
+class Maker:
+    """Makes the configs of one profile, which share data, network, schedule and attacks.
+
+    Args:
+        base: the undefended network's config.
+        steps: of SAP inside training, before and after smoothing sets in.
+        sizes: `eps` and `step` of that SAP, in the unit of the data.
+        further: the schedule of all but the undefended network where they go on from its weights
+            instead of beginning anew; None where they begin anew.
+    """
+
+    def __init__(
+        self,
+        base: Config,
+        *,
+        steps: tuple[int, int] = (5, 5),
+        sizes: dict[str, float] | None = None,
+        further: Schedule | None = None,
+    ):
+        self.base, self.steps, self.sizes, self.further = base, steps, sizes or {}, further
+        self.undefended = replace(base, surrogate=_bare(base))
+
+    def __call__(self, name: str, defense: Defense, variant: str = "faithful", **changes) -> Config:
+        """Return the config of a defense under its label."""
+        split = changes.get("split", self.base.split)
+        initial = None if self.further is None else _bare(self.base)
+        return replace(
+            self.base,
+            label=f"{split}/han/{name}/{variant}",
+            defense=replace(defense, variant=variant),
+            schedule=changes.pop("schedule", self.further or self.base.schedule),
+            initial=initial,
+            surrogate=_bare(self.base),
+            **changes,
+        )
+
+    def adversarial(self, name: str, teacher: Teacher | None = None, variant="faithful", **changes):
+        """Return SAP adversarial training, on hard labels or on a teacher's."""
+        train_mode = variant != "eval-attack"
+        options = training_attack(train_mode=train_mode, steps=self.steps, **self.sizes)
+        defense = Defense("adversarial", options=options, masked=True)
+        return self(name, defense, variant, teacher=teacher, **changes)
+
+    def jacobian(self, beta: float, variant: str = "faithful") -> Config:
+        """Return Jacobian regularization: mean squared Frobenius norm (row A15)."""
+        options = {"beta": beta, "norm": "l2", "divisor": 1}
+        defense = Defense("jacobian", options=options)
+        return self(f"jacobian-{beta:g}", defense, variant, schedule=self._after_warmup())
+
+    def nsr(self, variant: str = "faithful", **options: float) -> Config:
+        """Return NSR regularization; `max_noise` rescales it (row A17)."""
+        defense = Defense("nsr", options={"beta": 1.0, **options})
+        return self("nsr-1", defense, variant, schedule=self._after_warmup())
+
+    def _after_warmup(self) -> Schedule:
+        """Return the schedule of a penalty, which sets in after a tenth of the epochs."""
+        if self.further is not None:
+            return self.further
+        return replace(self.base.schedule, warmup=self.base.schedule.epochs // 10)
+
+    def clean(self, name: str, teacher: Config, temperature: float = 1.0) -> Config:
+        """Return a student of a teacher's soft labels on clean recordings."""
+        defense = Defense("cross-entropy", options={"summed": True})
+        return self(name, defense, teacher=Teacher(_bare(teacher), temperature))
+
+
+def _bare(config: Config) -> Config:
+    """Return what matters of a config that another one builds on: its training."""
+    return replace(config, attacks=(), differs=(), surrogate=None, boundary={})
+
+
+def defenses_a(make: Maker) -> list[Config]:
+    """Return the eight networks of paper A (PROTOCOLS 2.4), and what we add to them.
+
+    Teachers are networks of the list: the authors' adversarial teacher is trained as their
+    adversarial training is, and their clean teacher as the undefended network is, up to the
+    scale of the loss, which Adam does not see (row A6).
+    """
+    undefended = make.undefended
+    hardened = make.adversarial("at-10")
+
+    def from_hardened(temperature: float = 1.0, *, train_mode: bool = True) -> Teacher:
+        return Teacher(_bare(hardened), temperature, train_mode)
+
+    return [
+        undefended,
+        hardened,
+        make.adversarial("adt-1", from_hardened()),
+        make.clean("distillation-1", undefended),
+        make.clean("initadt-1", hardened),
+        make.adversarial("distadt-1", Teacher(_bare(undefended))),
+        make.jacobian(JACOBIAN),
+        make.jacobian(JACOBIAN_RETUNED, "retuned"),
+        make.nsr(),
+        make.nsr("rescaled", max_noise=MILLIVOLT),
+        *(make.adversarial(f"adt-{t}", from_hardened(t), "ours") for t in TEMPERATURES),
+        make.adversarial("adt-1", from_hardened(train_mode=False), "eval-labels"),
+        make.adversarial("adt-1", from_hardened(), "eval-attack"),
+    ]
+
+
+def small_a(profile: str, **fields) -> Config:
+    """Return the undefended network of a profile that is not the paper's."""
+    return Config(
+        experiment="paper-a",
+        profile=profile,
+        label=f"{fields['split']}/han/ce/faithful",
+        model="han-cnn",
+        defense=Defense("cross-entropy"),
+        **fields,
+    )
+
+
+def paper_a_compact() -> Plan:
+    """All defenses on a narrow network, from one undefended network: hours on two CPU cores."""
+    once = {"optimizer": "adam", "rate": "one-cycle", "sampler": "natural", "copies": COPIES}
+    base = small_a(
+        "compact",
+        dataset="challenge-2017",
+        split="han-validated",
+        schedule=Schedule(epochs=10, batch_size=16, learning_rate=4e-3, **once),
+        model_options={"width": 1 / 16, "fewest": 16, "decimate": 6, "dropout": 0.0},
+        attacks=attacks_a(per_class=100),
+        boundary={"pairs": 2, "steps": 400},
+        differs=(
+            *DIFFERS,
+            "16 or 20 channels a block instead of 64 to 320, without dropout",
+            "the network averages six samples to one: 50 Hz instead of 300 Hz",
+            "the undefended network: 10 epochs at a one-cycle rate up to 0.004 instead of 100",
+            "all others go on from it for one epoch at a rate up to 0.001, instead of 100 anew",
+            "SAP inside training: 2 + 2 steps of 2.5 uV instead of 5 + 5 of 1 uV",
+            "a tenth of the training records validate; the last epoch is kept, none is selected",
+            "attacks on at most 100 test records of each class instead of all",
+            "the boundary attack: 2 pairs of each ordered pair of classes and 400 iterations "
+            "instead of 50 and 8,000",
+        ),
+    )
+    further = Schedule(epochs=1, batch_size=16, learning_rate=1e-3, **once)
+    make = Maker(base, steps=(2, 2), sizes={"step": 2.5}, further=further)
+    return [(config, 2) for config in defenses_a(make)]
