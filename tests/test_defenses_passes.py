@@ -25,8 +25,8 @@ def coupled():
 
 
 def setting():
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(9, 1, 6, dtype=torch.float64, generator=generator)
+    generator = torch.Generator().manual_seed(8)
+    x = torch.randn(12, 1, 6, dtype=torch.float64, generator=generator)
     y = coupled()(x).argmax(-1)
     y[:3] = (y[:3] + 1) % 3
     return coupled(), x, y
@@ -54,7 +54,7 @@ def entropy_by_hand(logits, y):
 def test_the_jacobian_of_paper_a_is_the_mean_squared_frobenius_norm():
     model, x, y = setting()
     norms = [float((slopes(model, x, label) ** 2).sum()) for label in range(3)]
-    wanted = entropy_by_hand(model(x), y) + 44 * sum(norms) / 9
+    wanted = entropy_by_hand(model(x), y) + 44 * sum(norms) / 12
     assert jacobian.loss(model, x, y, **PAPER_A).item() == pytest.approx(wanted, rel=1e-8)
 
 
@@ -137,7 +137,7 @@ def class_by_class(model, x, y, *, max_noise=1.0):
 @pytest.mark.parametrize("max_noise", [1.0, 250.0])
 def test_nsr_with_a_pass_for_each_class_equals_loops(max_noise):
     model, x, y = setting()
-    assert len(set(y[3:].tolist())) == 3
+    assert y[3:].bincount().min() > 1  # batch norm needs two samples of every class
     l3 = class_by_class(model, x, y, max_noise=max_noise)
     wanted = squares_and_margin(model(x), y) + 0.7 * l3
     options = {"beta": 0.7, "max_noise": max_noise}
@@ -225,8 +225,8 @@ def test_the_mask_is_that_of_the_class():
         def forward(self, x, mask=None):
             return self.inner(x * mask)
 
-    model, x, y = setting()
-    mask = torch.arange(6) < torch.arange(1, 10)[:, None, None]
+    x = setting()[1]
+    mask = torch.arange(6) < torch.arange(1, 13)[:, None, None]
     y = Masked()(x, mask).argmax(-1)
     found = nsr.loss(Masked(), x, y, mask, beta=1.0, per_class_pass=True)
     wanted = nsr.loss(Masked(), x, y, mask, beta=1.0)
@@ -237,5 +237,5 @@ def test_the_mask_is_that_of_the_class():
 
 def test_a_pass_for_each_class_takes_one_seed_at_a_time():
     model, x, y = setting()
-    with pytest.raises(EcgadvError, match=r"per_class_pass=True with x of shape \(1, 9, 1, 6\)"):
+    with pytest.raises(EcgadvError, match=r"per_class_pass=True with x of shape \(1, 12, 1, 6\)"):
         nsr.loss(model.eval(), x[None], y[None], beta=1.0, per_class_pass=True)

@@ -50,10 +50,11 @@ def loss(
             with dropout and batch norm it sees other dropped units, and the running statistics
             move twice (row A14).
     """
-    x = x.detach()
-    entropy = mean_cross_entropy(forward(model, x, mask), y) if own_pass else None
-    x.requires_grad_()
-    logits = forward(model, x, mask)
-    if entropy is None:
+    inputs = x.detach().requires_grad_()
+    if own_pass:
+        entropy = mean_cross_entropy(forward(model, x, mask), y)
+        logits = forward(model, inputs, mask)
+    else:
+        logits = forward(model, inputs, mask)
         entropy = mean_cross_entropy(logits, y)
-    return entropy + beta * penalty(logits, x, norm=norm, divisor=divisor)
+    return entropy + beta * penalty(logits, inputs, norm=norm, divisor=divisor)

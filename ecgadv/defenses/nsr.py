@@ -74,7 +74,14 @@ def loss(
         per_class_pass: compute L3 in a forward pass of its own for each class, as the authors do
             (row A14); only for x of three dimensions. It matters in a network with dropout or
             batch norm.
+
+    Raises EcgadvError for per_class_pass with x of more dimensions.
     """
+    if per_class_pass and x.dim() != 3:
+        raise EcgadvError(
+            f"per_class_pass=True with x of shape {tuple(x.shape)}; give (batch, leads, time), "
+            "one seed at a time"
+        )
     options = {"max_noise": max_noise, "stabiliser": stabiliser, "gate": gate}
     x = x.detach().requires_grad_(not per_class_pass)
     logits = forward(model, x, mask)
@@ -90,11 +97,6 @@ def loss(
 
 def _class_by_class(model, x, y, mask, correct, options) -> Tensor:
     """Return L3 from one forward pass for each class, over its samples that are correct (B,)."""
-    if x.dim() != 3:
-        raise EcgadvError(
-            f"per_class_pass=True with x of shape {tuple(x.shape)}; give (batch, leads, time), "
-            "one seed at a time"
-        )
     total = x.new_zeros(())
     for label in y[correct].unique():
         chosen = correct & (y == label)
