@@ -15,6 +15,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
+from ecgadv.experiments.names import place, plain
 from ecgadv.experiments.store import Record, Store, merged
 
 # The order in which a page prefers them (DESIGN.md); demo is never evidence.
@@ -22,13 +23,6 @@ PROFILES = ("paper", "short", "compact")
 WORST = "worst-case"
 IN_RANGE = "worst-case-in-range"  # of the attacks that keep to the range of the data
 AREA_TO = 0.1  # upper end of paper B's area under the curve
-_ORDER = ("ce", "nsr", "jacobian", "at")
-_PLAIN = {
-    "ce": "undefended",
-    "nsr": "NSR, beta {}",
-    "jacobian": "Jacobian, beta {}",
-    "at": "adversarial training, eps {}",
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ class Result:
 
     @property
     def network(self) -> str:
-        """mlp or cnn."""
+        """mlp or cnn, or paper A's han."""
         return self.label.split("/")[1]
 
     @property
@@ -96,7 +90,7 @@ class Result:
 
     @property
     def variant(self) -> str:
-        """faithful or corrected."""
+        """faithful or corrected, or in paper A what is changed."""
         return self.label.split("/")[3]
 
     @property
@@ -106,7 +100,17 @@ class Result:
     @property
     def name(self) -> str:
         """The defense in words."""
-        return plain(self.defense)
+        return plain(self.defense, self.experiment, variant=self.variant, unit=self.unit)
+
+    @property
+    def experiment(self) -> str:
+        """paper-a or paper-b."""
+        return self.config["experiment"]
+
+    @property
+    def unit(self) -> str:
+        """What one unit of the signal is, such as uV; empty where a record does not say."""
+        return self.records[0].run["data"].get("unit", "")
 
     @property
     def seeds(self) -> list[int]:
@@ -132,8 +136,9 @@ class Result:
 
     @property
     def attacks(self) -> dict[str, list[float]]:
-        """The same with the two worst cases, at the levels that all attacks share."""
-        shared = sorted(set.intersection(*(set(own) for own in self.own_attacks.values())))
+        """The same with the two worst cases, at the levels that all white-box attacks share."""
+        direct = [a["eps"] for a in self.config["attacks"] if not a.get("transfer")]
+        shared = sorted(set.intersection(*map(set, direct)))
         return {**self.own_attacks, IN_RANGE: shared, WORST: shared}
 
     @cached_property
@@ -150,17 +155,25 @@ class Result:
         """Return flags (S, N) under an attack at one noise level; 0 is no attack.
 
         A worst case is taken example by example over its attacks and all noise levels up to eps,
-        on the examples that every attack saw.
+        on the examples that every attack saw; examples transferred from another network count
+        where they have the level.
         """
         if eps == 0:
             return self.clean
         if attack in (WORST, IN_RANGE):
             return self._worst[attack][eps]
-        return np.stack([examples[f"held/{attack}/{eps:g}"] for examples in self._examples])
+        return self.arrays(f"held/{attack}/{eps:g}")
+
+    def arrays(self, name: str) -> np.ndarray:
+        """Return an array of examples.npz of all seeds, (S, ...)."""
+        return np.stack([examples[name] for examples in self._examples])
 
     @cached_property
     def _worst(self) -> dict[str, dict[float, np.ndarray]]:
-        every = [self.held(name, eps) for name in self.own_attacks for eps in self.attacks[WORST]]
+        levels = self.attacks[WORST]
+        every = [
+            self.held(n, eps) for n, own in self.own_attacks.items() for eps in levels if eps in own
+        ]
         seen = np.all([flags != NOT_ATTACKED for flags in every], axis=(0, 1))
         bounded = [attack["name"] for attack in self.config["attacks"] if attack["bounded"]]
         groups = {WORST: list(self.own_attacks), IN_RANGE: bounded}
@@ -170,7 +183,7 @@ class Result:
         """Return the worst case of some attacks at every noise level, among the seen (N,)."""
         found, before = {}, np.where(seen, self.clean, NOT_ATTACKED).astype(np.uint8)
         for eps in self.attacks[WORST]:
-            flags = {name: self.held(name, eps) for name in names}
+            flags = {name: self.held(name, eps) for name in names if eps in self.own_attacks[name]}
             rows = [
                 worst_case({name: held[s] for name, held in flags.items()}, among=seen)
                 for s in range(len(self.records))
@@ -226,12 +239,6 @@ def _area(result: Result, attack: str) -> Estimate:
 def _acc_robust(result: Result, attack: str) -> Estimate:
     levels, rows = result.area_rows(attack)
     return estimate(rows, result, lambda a: np.sqrt(a[..., 0] * metrics.auc(levels, a, AREA_TO)))
-
-
-def plain(defense: str) -> str:
-    """Return a defense in words: "nsr-0.4" gives "NSR, beta 0.4"."""
-    kind, _, strength = defense.partition("-")
-    return _PLAIN[kind].format(strength)
 
 
 def estimate(
@@ -356,12 +363,11 @@ def _one_a_seed(label: str, records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def _place(result: Result) -> tuple:
-    """Return the sort key: beatwise and MLP first, then the defenses as paper B lists them."""
-    kind, _, strength = result.defense.partition("-")
+    """Return the sort key: beatwise and MLP first, then the defenses as the paper lists them."""
     return (
         result.split,
         result.network != "mlp",
         result.variant != "faithful",
-        _ORDER.index(kind),
-        float(strength or 0),
+        *place(result.defense, result.experiment),
+        result.variant,
     )
