@@ -1,0 +1,211 @@
+"""By what two networks of paper A are compared: differences with both intervals.
+
+A measure takes two results, pairs their seeds and their test records (for the boundary attack:
+pairs of records), and gives None where one of them was not put through the attack.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.experiments.results import Estimate, Result, estimate
+
+Measure = Callable[[Result, Result], Estimate | None]
+RESAMPLES, LEVEL = 2000, 0.95
+
+
+def shared_seeds(a: Result, b: Result) -> list[tuple[int, int]]:
+    """Return the positions in a and in b of the seeds that both have.
+
+    Raises:
+        EcgadvError: other test examples.
+    """
+    if not np.array_equal(a.ids, b.ids):
+        raise EcgadvError(f"{a.label} and {b.label} have different test examples: compare others")
+    return [(a.seeds.index(seed), b.seeds.index(seed)) for seed in a.seeds if seed in b.seeds]
+
+
+def accuracy_gain(attack: str, levels: Sequence[float]) -> Measure:
+    """Return a measure: the mean natural accuracy over the levels of a, minus that of b."""
+
+    def measure(a: Result, b: Result) -> Estimate | None:
+        if any(eps not in r.own_attacks.get(attack, ()) for r in (a, b) for eps in levels):
+            return None
+        m = len(levels)
+        return _estimate(
+            [(a, b, attack, levels), (b, a, attack, levels)],
+            lambda v: v[..., :m].mean(axis=-1) - v[..., m:].mean(axis=-1),
+        )
+
+    return measure
+
+
+def clean_gain(*, balanced: bool) -> Measure:
+    """Return a measure: the accuracy of a without an attack, minus that of b."""
+
+    def measure(a: Result, b: Result) -> Estimate:
+        rows = [(a, b, "", (0.0,)), (b, a, "", (0.0,))]
+        return _estimate(rows, lambda v: v[..., 0] - v[..., 1], balanced=balanced)
+
+    return measure
+
+
+def kept(attack: str, eps: float, margin: float) -> Measure:
+    """Return a measure: a's natural accuracy under an attack, minus what counts as well.
+
+    That is c + margin (clean - c): always giving the most frequent class is right for a share c,
+    and `clean` is the accuracy of b, the undefended network, without an attack.
+    """
+
+    def measure(a: Result, b: Result) -> Estimate | None:
+        if eps not in a.own_attacks.get(attack, ()):
+            return None
+        constant = _most_frequent(a.y)
+        return _estimate(
+            [(a, b, attack, (eps,)), (b, a, "", (0.0,))],
+            lambda v: v[..., 0] - constant - margin * (v[..., 1] - constant),
+        )
+
+    return measure
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Arrays of the boundary attack on two networks, for the seeds that both have.
+
+    Attributes:
+        y: classes of the originals (P,).
+        a, b: one array of each network (S, P).
+    """
+
+    y: np.ndarray
+    a: np.ndarray
+    b: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Flags (S, 2, P) of classes read: as the original's; 255 where a pair was skipped."""
+        read = np.stack([self.a, self.b], axis=1)
+        return np.where(read == NOT_ATTACKED, read, read == self.y).astype(np.uint8)
+
+
+def walks(a: Result, b: Result, name: str) -> Walks | None:
+    """Return the arrays `boundary/NAME`, None if the attack was not run on both.
+
+    Raises:
+        EcgadvError: other pairs of records.
+    """
+    if not (a.config.get("boundary") and b.config.get("boundary")):
+        return None
+    drawn = np.concatenate([_drawn(r) for r in (a, b)])
+    if (drawn != drawn[0]).any():
+        raise EcgadvError(f"{a.label} and {b.label} were walked on different pairs of records")
+    own, other = zip(*shared_seeds(a, b), strict=True)
+    values_a, values_b = (r.arrays(f"boundary/{name}") for r in (a, b))
+    return Walks(a.y[drawn[0, 0]], values_a[list(own)], values_b[list(other)])
+
+
+def transfer_gain(a: Result, b: Result) -> Estimate | None:
+    """Return the share of the transferred examples that a reads right, minus that of b."""
+    found = walks(a, b, "transfer")
+    return None if found is None else _over_pairs(found.right, lambda v: v[..., 0] - v[..., 1])
+
+
+def transfer_kept(margin: float) -> Measure:
+    """Return a measure: the share of transferred examples that a reads right, minus what is well.
+
+    That is c + margin (1 - c), c being the share of the most frequent class of the originals: all
+    of them were read right by b, the undefended network, or else skipped.
+    """
+
+    def measure(a: Result, b: Result) -> Estimate | None:
+        found = walks(a, b, "transfer")
+        if found is None:
+            return None
+        rows = found.right[:, :1]
+        seen = found.y[_common(rows)]
+        bar = _most_frequent(seen) if len(seen) else 0.0
+        bar += margin * (1 - bar)
+        return _over_pairs(rows, lambda v: v[..., 0] - bar)
+
+    return measure
+
+
+def distance_gain(a: Result, b: Result) -> Estimate | None:
+    """Return by what share a's median distance exceeds b's, on the pairs walked against both."""
+    found = walks(a, b, "distance")
+    if found is None:
+        return None
+    both = np.stack([found.a, found.b]).astype(float)  # (2, S, P)
+    both = both[..., ~np.isnan(both).any(axis=(0, 1))]
+    n_seeds, n_pairs = both.shape[1:]
+    if not n_pairs:
+        return None
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(n_pairs, size=(RESAMPLES, n_pairs))
+    values = np.stack([_excess(both[:, s, drawn]) for s in range(n_seeds)], axis=1)
+    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=RESAMPLES) / n_seeds
+    low, high = np.quantile((values * shares).sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    seeds = seed_interval(_excess(both), level=LEVEL)
+    return Estimate(
+        seeds, Interval(seeds.estimate, float(low), float(high), LEVEL, n_seeds, n_pairs)
+    )
+
+
+def _estimate(
+    parts: Sequence[tuple[Result, Result, str, Sequence[float]]],
+    statistic: Callable[[np.ndarray], np.ndarray],
+    *,
+    balanced: bool = False,
+) -> Estimate:
+    """Return a statistic of accuracies (..., M).
+
+    Args:
+        parts: a result, the one whose seeds it must share, and its attack at some levels: a row
+            each.
+        statistic: see `estimate`.
+        balanced: average the classes equally.
+    """
+    rows = [
+        result.held(attack, eps)[[own for own, _ in shared_seeds(result, other)], None]
+        for result, other, attack, levels in parts
+        for eps in levels
+    ]
+    return estimate(np.concatenate(rows, axis=1), parts[0][0], statistic, balanced=balanced)
+
+
+def _drawn(result: Result) -> np.ndarray:
+    """Return the pairs of every seed (S, 2, P): originals and starts."""
+    return np.stack([result.arrays(f"boundary/{side}") for side in ("original", "start")], axis=1)
+
+
+def _common(rows: np.ndarray) -> np.ndarray:
+    """Return which pairs (P,) no row of flags (S, M, P) skipped."""
+    return (rows != NOT_ATTACKED).all(axis=(0, 1))
+
+
+def _over_pairs(rows: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate | None:
+    """Return a statistic of the shares of M rows of flags (S, M, P), None without a pair."""
+    common = _common(rows)
+    if not common.any():
+        return None
+    one_class = np.zeros(rows.shape[-1], np.int64)
+    both = seeds_and_examples_interval(
+        rows, one_class, 1, statistic=statistic, resamples=RESAMPLES, level=LEVEL
+    )
+    return Estimate(seed_interval(statistic(rows[..., common].mean(axis=-1)), level=LEVEL), both)
+
+
+def _excess(both: np.ndarray) -> np.ndarray:
+    """Return the median over the last axis of both[0] as a share of that of both[1], minus 1."""
+    medians = np.median(both, axis=-1)
+    return medians[0] / medians[1] - 1
+
+
+def _most_frequent(y: np.ndarray) -> float:
+    """Return the share of the most frequent class."""
+    return float(np.bincount(y).max() / len(y))
