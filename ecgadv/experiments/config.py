@@ -67,6 +67,7 @@ class Config:
     surrogate: "Config | None" = None  # where transferred examples are crafted, same seed
     boundary: dict = field(default_factory=dict)  # options of the boundary attack; empty: not run
     precision: str = "fp32"  # of the evaluation
+    half: bool = False  # matrices of weights are kept in half precision, and evaluated so
     together: int = 1  # at most so many seeds train side by side in one stacked network
     differs: tuple[str, ...] = ()  # how it differs from the paper's protocol, one line each
 
@@ -79,6 +80,8 @@ class Config:
             parts["teacher"]["config"] = self.teacher.config.training_part()
         if self.initial is not None:
             parts["initial"] = self.initial.training_part()
+        if self.half:
+            parts["half"] = True
         return parts
 
     def builds_on(self) -> "dict[str, Config]":

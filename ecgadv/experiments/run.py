@@ -16,7 +16,7 @@ from ecgadv import data, defenses
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import predict
-from ecgadv.experiments import provenance
+from ecgadv.experiments import cost, provenance
 from ecgadv.experiments.config import Config, as_dict, run_key, training_key
 from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate, threat
 from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
@@ -76,26 +76,34 @@ def train_missing(config: Config, seeds: Sequence[int], session: Session) -> Non
     # A group that was begun is gone on with, even if it was killed while publishing its seeds.
     if not checkpoint.exists():
         seeds, checkpoint = missing, _checkpoint(session, {seed: keys[seed] for seed in missing})
-    model, history = _train(config, seeds, session, checkpoint)
+    model, history, operations = _train(config, seeds, session, checkpoint)
+    seconds = sum(line["seconds"] for line in history) / len(seeds)
+    device = provenance.device_name(session.device)
     about = {
         "seeds_together": list(seeds),
         "command": session.command,
-        "seconds": round(sum(line["seconds"] for line in history) / len(seeds), 1),
+        "seconds": round(seconds, 1),
+        "operations": operations,
+        **cost.rate(operations, seconds, device, config.schedule.precision),
         **provenance.environment(session.device),
         "history": history,
     }
     for seed, single in zip(seeds, unstack(model) if len(seeds) > 1 else [model], strict=True):
         if seed in missing:
             with session.store.publish(session.store.weights_folder(keys[seed])) as part:
-                _write_weights(part, single)
+                _write_weights(part, single, half=config.half)
                 _write_json(part / "training.json", about)
     checkpoint.unlink(missing_ok=True)
 
 
 def _train(
     config: Config, seeds: Sequence[int], session: Session, checkpoint: Path
-) -> tuple[nn.Module, list[dict]]:
-    """Train seeds side by side; return the network, stacked if there are several, and history."""
+) -> tuple[nn.Module, list[dict], float]:
+    """Train seeds side by side.
+
+    Returns the network, stacked if there are several seeds, the history, and the floating-point
+    operations of one seed.
+    """
     dataset = session.dataset(config.dataset)
     parts = data.split(dataset, config.split)
     part = samples(dataset, parts.train, session.device, masked=config.defense.masked)
@@ -104,6 +112,8 @@ def _train(
     models = [_start(config, seed, session) for seed in seeds]
     model = (stack(models) if len(seeds) > 1 else models[0]).to(session.device)
     generator = torch.Generator(session.device)
+    loss = build_loss(config, dataset.unit, generator)
+    operations = cost.operations(models[0].to(session.device), loss, part, config.schedule)
     validation = torch.from_numpy(dataset.x[parts.validation])
 
     def validate(model: nn.Module) -> float:
@@ -112,7 +122,7 @@ def _train(
 
     history = train(
         model,
-        build_loss(config, dataset.unit, generator),
+        loss,
         part,
         config.schedule,
         seeds=seeds,
@@ -125,7 +135,7 @@ def _train(
             f"train, loss {line['loss']:.4f}", line["epoch"] / config.schedule.epochs
         ),
     )
-    return model, history
+    return model, history, operations
 
 
 def _start(config: Config, seed: int, session: Session) -> nn.Module:
@@ -150,8 +160,11 @@ def _soft_labels(config: Config, seeds: Sequence[int], part: Samples, session: S
         )
 
 
-def _write_weights(folder: Path, model: nn.Module) -> None:
+def _write_weights(folder: Path, model: nn.Module, *, half: bool) -> None:
+    """Write the weights; `half` keeps vectors whole, as running variances exceed its range."""
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if half:
+        state = {k: v.half() if v.dim() > 1 else v for k, v in state.items()}
     (folder / WEIGHTS).write_bytes(save(state))
 
 

@@ -216,7 +216,10 @@ SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
     ("paper-b", "paper"): paper_b_paper,
     ("paper-b", "compact"): paper_b_compact,
     ("paper-b", "demo"): paper_b_demo,
+    ("paper-a", "paper"): suite_a.paper_a_paper,
+    ("paper-a", "short"): suite_a.paper_a_short,
     ("paper-a", "compact"): suite_a.paper_a_compact,
+    ("paper-a", "demo"): suite_a.paper_a_demo,
 }
 
 
