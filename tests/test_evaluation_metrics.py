@@ -52,6 +52,39 @@ def test_undefined_values_are_nan_and_only_those():
     assert metrics.macro_f1(pred, y, 4, classes=(0, 1, 2)) == pytest.approx((0.5 + 2 / 3) / 3)
 
 
+def test_f1_among_all_examples_is_f1(predictions):
+    pred, y = predictions
+    np.testing.assert_allclose(
+        metrics.f1_among(pred.astype(np.uint8), y, K), metrics.f1(pred, y, K)
+    )
+    # Class 2 is predicted and never true: 0. Class 3 is neither: undefined.
+    y, pred = np.array([0, 0, 1, 1]), np.array([0, 2, 0, 1])
+    np.testing.assert_allclose(metrics.f1_among(pred, y, 4), metrics.f1(pred, y, 4))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_f1_among_some_weighs_each_class_as_often_as_it_stands_in_all(predictions, seed):
+    pred, y = predictions
+    rng = np.random.default_rng(seed)
+    some = np.full(len(y), NOT_ATTACKED, np.uint8)
+    weight = np.zeros(len(y))
+    for c in range(K):
+        members = np.flatnonzero(y == c)
+        chosen = rng.choice(members, size=min(len(members), 12 + c), replace=False)
+        some[chosen] = pred[chosen]
+        weight[chosen] = len(members) / len(chosen)
+    seen = some != NOT_ATTACKED
+    wanted = sk.f1_score(y[seen], pred[seen], average=None, sample_weight=weight[seen])
+    np.testing.assert_allclose(metrics.f1_among(some, y, K), wanted)
+    assert weight.sum() == pytest.approx(len(y))
+
+
+def test_f1_among_is_undefined_where_a_class_was_never_attacked():
+    # How often the examples of class 1 are taken for another class is not known.
+    y, some = np.array([0, 0, 1, 2]), np.array([0, 2, NOT_ATTACKED, 2])
+    assert np.isnan(metrics.f1_among(some, y, 3)).all()
+
+
 @pytest.mark.parametrize("wrong", [[5, 0], [-1, 0], []])
 def test_labels_out_of_range_are_named(wrong):
     with pytest.raises(EcgadvError, match=r"classes run from 0 to 4|give at least one"):

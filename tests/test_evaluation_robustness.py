@@ -6,7 +6,15 @@ import torch
 from torch import nn
 
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.robustness import NOT_ATTACKED, attack_flags, predict, worst_case
+from ecgadv.evaluation.robustness import (
+    NOT_ATTACKED,
+    attack_flags,
+    attack_predictions,
+    craft,
+    flags_of,
+    predict,
+    worst_case,
+)
 from ecgadv.threat import Threat
 
 
@@ -109,6 +117,77 @@ def test_only_candidates_that_are_right_reach_the_attack_in_ascending_order(beat
     flags = np.isin(np.arange(50), index)
     again = attack_flags(Sign(), x, labels, spy, Threat(0.1), candidates=flags)
     np.testing.assert_array_equal(again, held)
+
+
+class Three(nn.Module):
+    """Classes 0, 1, 2 for a mean around -1, 0, 1."""
+
+    def forward(self, x):
+        mean = x.mean((-2, -1))
+        return torch.stack([-(mean + 1).square(), -mean.square(), -(mean - 1).square()], -1)
+
+
+def up(model, x, y, threat, *, mask=None, generator=None):
+    return threat.project(x + threat.eps, x, mask)
+
+
+def test_predictions_are_where_each_example_ends():
+    means = torch.tensor([-1.0, -0.6, 0.2, 0.4, 1.0, 0.0])
+    x = means[:, None, None].expand(-1, 2, 5).contiguous()
+    y = torch.tensor([0, 0, 1, 1, 2, 2])  # the last one is wrong without an attack
+    candidates = np.array([0, 1, 2, 3, 5])
+    ends = attack_predictions(Three(), x, y, up, Threat(0.2), batch_size=2, candidates=candidates)
+    assert ends.dtype == np.uint8
+    # -1 + 0.2 stays, -0.6 + 0.2 moves on, 0.4 too; a clean error keeps the class it is taken for.
+    assert ends.tolist() == [0, 1, 1, 2, NOT_ATTACKED, 1]
+    flags = flags_of(ends, y)
+    assert flags.dtype == np.uint8
+    assert flags.tolist() == [1, 0, 1, 0, NOT_ATTACKED, 0]
+    held = attack_flags(Three(), x, y, up, Threat(0.2), candidates=candidates)
+    assert held.tolist() == flags.tolist()
+    assert flags_of(ends, y.numpy()).tolist() == flags.tolist()
+
+
+def test_an_attack_that_mends_an_error_is_not_asked():
+    x, y = torch.full((1, 2, 5), 0.4), torch.tensor([2])
+    assert attack_predictions(Three(), x, y, up, Threat(0.5)).tolist() == [1]
+    assert Three()(x + 0.5).argmax().item() == 2
+
+
+def test_crafted_on_one_network_and_read_by_another(beats):
+    x, y = beats
+    surrogate, reader = Sign(), Sign()
+    with torch.no_grad():
+        reader.gain.fill_(-1.0)  # wrong on all of them
+    surrogate.train()
+    made = craft(surrogate, x.numpy(), y.numpy(), towards_zero, Threat(0.2), batch_size=7)
+    assert surrogate.training and surrogate.gain.requires_grad
+    # Every example is attacked, also where a network is wrong, and in the order of x.
+    torch.testing.assert_close(made, towards_zero(None, x, y, Threat(0.2)))
+    again = craft(reader, x, y, towards_zero, Threat(0.2), batch_size=50)
+    torch.testing.assert_close(again, made)
+    read = predict(reader, made).argmax(-1)
+    assert torch.equal(read, (made.sum((-2, -1)) < 0).long())
+
+
+def test_crafting_follows_seed_mask_and_budget(beats):
+    x, y = beats
+    mask = torch.arange(5) < torch.arange(50)[:, None, None] % 5 + 1
+    eps = torch.linspace(0, 0.5, 50)[:, None, None]
+    threat = Threat(eps)
+    first, same, other = (
+        craft(Sign(), x, y, noise, threat, mask=mask, batch_size=7, seed=seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert ((first - x).abs() <= eps + 1e-6).all()
+    assert torch.equal(first[~mask.expand_as(x)], x[~mask.expand_as(x)])
+
+    def too_far(model, x, y, threat, *, mask=None, generator=None):
+        return x + 0.11
+
+    with pytest.raises(ValueError):
+        craft(Sign(), x, y, too_far, Threat(0.1))
 
 
 def test_nothing_to_attack(beats):

@@ -165,3 +165,36 @@ def test_the_mean_takes_the_padding_in():
 def test_a_width_without_whole_channels_is_refused(width):
     with pytest.raises(EcgadvError, match="does not give whole numbers of channels: use a multi"):
         models.build("han-cnn", width=width)
+
+
+def test_no_block_has_fewer_channels_than_fewest():
+    network = models.build("han-cnn", width=1 / 16, fewest=16)
+    assert [block.conv.out_channels for block in network.blocks] == [20, *[16] * 12]
+    assert [block.conv.in_channels for block in network.blocks] == [1, 20, *[16] * 11]
+    assert network.output.in_features == 16
+    same = models.build("han-cnn", width=1 / 64, fewest=1)
+    assert [block.conv.out_channels for block in same.blocks] == [
+        *(5, 4, 4, 4, 4, 2, 2, 2, 2, 2, 2, 1, 1)
+    ]
+
+
+@pytest.mark.parametrize("length", [300, 305])
+def test_decimation_averages_consecutive_samples(length):
+    plain, _ = pair(16)
+    network = models.build("han-cnn", width=1 / 16, dropout=0.0, decimate=6).double()
+    network.load_state_dict(plain.state_dict())
+    plain.eval(), network.eval()
+    x = counts(3, length=length)
+    wanted = x[..., : length // 6 * 6].reshape(3, 1, -1, 6).mean(-1)  # a rest is left out
+    torch.testing.assert_close(network(x), plain(wanted), rtol=1e-10, atol=1e-10)
+    (gradient,) = torch.autograd.grad(network(x).sum(), x)
+    groups = gradient[..., : length // 6 * 6].reshape(3, 50, 6)
+    assert (groups - groups[..., :1]).abs().max() == 0
+    assert (groups != 0).any()
+    assert (gradient[..., length // 6 * 6 :] == 0).all()
+
+
+@pytest.mark.parametrize("option", [{"fewest": 0}, {"decimate": 0}, {"decimate": -6}])
+def test_fewest_and_decimate_are_at_least_one(option):
+    with pytest.raises(EcgadvError, match=r"^fewest -?\d and decimate -?\d: both are at least 1$"):
+        models.build("han-cnn", width=1 / 64, **option)

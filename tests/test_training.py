@@ -14,7 +14,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.models import BeatCNN, BeatMLP
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.threat import Threat
-from ecgadv.training import OutOfTime, Samples, Schedule, epoch_order, train
+from ecgadv.training import OutOfTime, Samples, Schedule, epoch_order, one_cycle, train
 
 LENGTH, CLASSES = 12, 3
 
@@ -76,6 +76,24 @@ def test_natural_order_is_a_permutation():
     assert list(order) != list(range(50))
 
 
+def test_copies_are_the_oversampling_of_paper_a():
+    members = (4567, 674, 2186, 248)  # N, AF, O and noise in Han's training part (PROTOCOLS 2.1)
+    y = np.repeat(np.arange(4), members)
+    schedule = Schedule(sampler="natural", copies=[1, 2, 1, 6])
+    order = epoch_order(y, schedule, seed=0, epoch=0)
+    assert len(order) == 9589
+    assert np.bincount(y[order]).tolist() == [4567, 1348, 2186, 1488]
+    assert np.array_equal(np.bincount(order), np.repeat([1, 2, 1, 6], members))
+    assert (np.diff(y[order]) < 0).sum() > 1000  # shuffled
+    assert not np.array_equal(order, epoch_order(y, schedule, seed=0, epoch=1))
+
+
+def test_copies_must_be_given_for_each_class():
+    schedule = Schedule(sampler="natural", copies=(1, 2))
+    with pytest.raises(EcgadvError, match=r"^copies \(1, 2\) for labels up to 2; give one number"):
+        epoch_order(samples().y.numpy(), schedule, 0, 0)
+
+
 @pytest.mark.parametrize("sampler", training.SAMPLERS)
 def test_share_of_an_epoch_is_its_beginning(sampler):
     y = samples().y.numpy()
@@ -96,6 +114,14 @@ def test_share_of_an_epoch_is_its_beginning(sampler):
         ({"epochs": 0}, "epochs is 0; it must be at least 1"),
         ({"batch_size": 0}, "batch_size is 0; it must be at least 1"),
         ({"steps_per_batch": 0}, "steps_per_batch is 0; it must be at least 1"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; choose adamax or adam"),
+        ({"rate": "cosine"}, "unknown rate 'cosine'; choose constant or one-cycle"),
+        ({"keep": "first"}, "unknown keep 'first'; choose last or best"),
+        ({"precision": "fp16"}, "unknown precision 'fp16'; choose fp32 or tf32 or bf16"),
+        ({"copies": (1, 2)}, r"copies \(1, 2\) with sampler 'class-balanced'; give at least 1 for"),
+        ({"copies": (1, 0), "sampler": "natural"}, r"copies \(1, 0\) with sampler 'natural'"),
+        ({"epochs": 5, "warmup": 5}, "warmup is 5; give 0 to 4 epochs"),
+        ({"warmup": -1}, "warmup is -1; give 0 to 49 epochs"),
     ],
 )
 def test_impossible_schedules_are_refused(option, message):
@@ -158,6 +184,121 @@ def test_adamax_and_decay_by_hand(decay, repeat):
     # sign(p) + p is subtracted at once, the authors subtract one after the other: lr^2 apart.
     tolerance = 1e-10 if decay == 0 else 6 * (0.1 * decay) ** 2
     np.testing.assert_allclose(model.p.detach().numpy(), wanted, atol=tolerance, rtol=0)
+
+
+def test_adam_steps_are_those_of_torch():
+    part = samples(dtype=torch.float64)
+    schedule = Schedule(
+        epochs=2, batch_size=20, learning_rate=0.01, optimizer="adam", sampler="natural"
+    )
+    found, model = [], mlp(0, torch.float64)
+    run(model, schedule, part=part, on_epoch=lambda line: found.append(state(model)))
+    plain = mlp(0, torch.float64)
+    optimizer = torch.optim.Adam(plain.parameters(), lr=0.01, foreach=False)
+    for epoch in range(2):
+        order = torch.from_numpy(epoch_order(part.y.numpy(), schedule, 0, epoch))
+        for index in order.split(20):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(plain(part.x[index]), part.y[index]).backward()
+            optimizer.step()
+        for name, value in plain.state_dict().items():
+            torch.testing.assert_close(found[epoch][name], value, rtol=1e-10, atol=1e-12)
+
+
+def test_one_cycle_is_that_of_torch():
+    steps = 2000
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=steps, pct_start=0.3, div_factor=25, final_div_factor=1e12,
+        cycle_momentum=False,
+    )  # fmt: skip
+    theirs = []
+    for _ in range(steps):
+        theirs.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    ours = [one_cycle(step / steps) for step in range(steps)]
+    # torch's parts end one step earlier, and the steepest step is 0.96 * pi / 2 / 600.
+    np.testing.assert_allclose(ours, theirs, atol=2.6e-3)
+    assert one_cycle(0.0) == pytest.approx(1 / 25)
+    assert one_cycle(0.15) == pytest.approx((1 / 25 + 1) / 2)
+    assert one_cycle(0.3) == pytest.approx(1)
+    assert one_cycle(0.65) == pytest.approx(0.5)
+    assert one_cycle(1.0) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("rate", training.RATES)
+def test_the_rate_of_each_step(rate, monkeypatch):
+    rates = []
+
+    class Recording(torch.optim.SGD):
+        def step(self):
+            rates.append(self.param_groups[0]["lr"])
+            super().step()
+
+    monkeypatch.setitem(training.OPTIMIZERS, "adam", Recording)
+    schedule = Schedule(
+        epochs=2, batch_size=20, learning_rate=0.2, optimizer="adam", rate=rate, sampler="natural"
+    )
+    run(mlp(0), schedule)
+    shares = [one_cycle(step / 6) for step in range(6)] if rate == "one-cycle" else [1] * 6
+    assert rates == pytest.approx([0.2 * share for share in shares])
+
+
+def test_soft_labels_follow_their_samples():
+    part = samples(20)
+    soft = torch.rand(20, CLASSES, generator=torch.Generator().manual_seed(0))
+    seen = []
+
+    def loss(model, x, y, mask):
+        seen.append(y)
+        return cross_entropy.loss(model, x, y)
+
+    schedule = Schedule(epochs=1, batch_size=8, sampler="natural", copies=(2, 1, 1))
+    run(mlp(0), schedule, loss=loss, part=Samples(part.x, part.y, soft=soft))
+    order = torch.from_numpy(epoch_order(part.y.numpy(), schedule, 0, 0))
+    assert len(order) > 20
+    assert torch.equal(torch.cat(seen), soft[order])
+
+
+def test_the_warmup_loss_rules_the_first_epochs_alone(tmp_path):
+    called = []
+
+    def named(name):
+        def loss(model, x, y, mask):
+            called.append(name)
+            return cross_entropy.loss(model, x, y)
+
+        return loss
+
+    schedule = Schedule(epochs=4, batch_size=20, sampler="natural", warmup=2)
+
+    def go(**options):
+        run(mlp(0), schedule, loss=named("loss"), warmup_loss=named("warmup"), **options)
+
+    go()
+    wanted = ["warmup"] * 6 + ["loss"] * 6
+    assert called == wanted
+    for last in range(1, 4):
+        called.clear()
+        checkpoint = tmp_path / f"{last}.pt"
+        with pytest.raises(StopError):
+            go(checkpoint=checkpoint, on_epoch=stop_after(last))
+        go(checkpoint=checkpoint)
+        assert called == wanted
+
+
+def test_precision_is_that_of_the_arithmetic_and_not_of_the_weights():
+    found = {}
+    for precision in ("fp32", "tf32", "bf16"):
+        model = mlp(0)
+        run(model, Schedule(epochs=1, learning_rate=0.01, precision=precision))
+        found[precision] = state(model)
+        assert all(value.dtype == torch.float32 for value in found[precision].values())
+    assert equal(found["fp32"], found["tf32"])  # which a CPU does not have
+    assert not equal(found["fp32"], found["bf16"])
+    for name, value in found["fp32"].items():
+        torch.testing.assert_close(found["bf16"][name], value, atol=0.1, rtol=0)
 
 
 def test_kernels_have_unit_norm_after_every_step_if_asked():
@@ -245,6 +386,14 @@ class StopError(Exception):
     pass
 
 
+def stop_after(last):
+    def stop(line):
+        if line["epoch"] == last:
+            raise StopError
+
+    return stop
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_resuming_after_any_epoch_is_not_stopping(case, tmp_path):
     count, schedule, loss = CASES[case]
@@ -258,13 +407,8 @@ def test_resuming_after_any_epoch_is_not_stopping(case, tmp_path):
     history = go(whole)
     for last in range(1, schedule.epochs + 1):
         checkpoint = tmp_path / f"{last}.pt"
-
-        def stop(line, last=last):
-            if line["epoch"] == last:
-                raise StopError
-
         with pytest.raises(StopError):
-            go(make(count), checkpoint=checkpoint, on_epoch=stop)
+            go(make(count), checkpoint=checkpoint, on_epoch=stop_after(last))
         resumed = make(count, first_seed=50)  # other weights: all must come from the checkpoint
         again = go(resumed, checkpoint=checkpoint)
         assert equal(state(whole), state(resumed)), last
@@ -273,6 +417,80 @@ def test_resuming_after_any_epoch_is_not_stopping(case, tmp_path):
     assert [path.name for path in sorted(tmp_path.glob("*.part"))] == []
     if schedule.redraw_dead:
         assert sum(line["redrawn"] for line in history) > 0
+
+
+class Dropping(torch.nn.Module):
+    """It draws from torch's global generator, and batch norm has a state that no step makes."""
+
+    def __init__(self, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.first, self.last = torch.nn.Linear(LENGTH, 8), torch.nn.Linear(8, CLASSES)
+        self.norm, self.dropped = torch.nn.BatchNorm1d(8), []
+
+    def forward(self, x):
+        hidden = torch.nn.functional.dropout(self.norm(self.first(x[:, 0])), 0.5, self.training)
+        self.dropped.append(hidden == 0)
+        return self.last(hidden)
+
+
+def test_resuming_with_dropout_leaves_the_global_generator_alone(tmp_path):
+    schedule = Schedule(
+        epochs=3, optimizer="adam", rate="one-cycle", sampler="natural", batch_size=20
+    )
+    whole = Dropping(0)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    run(whole, schedule)
+    assert torch.equal(torch.get_rng_state(), before)
+    drops = [tuple(mask.flatten().tolist()) for mask in whole.dropped]
+    assert len(set(drops)) == 9  # an epoch does not repeat the last one's
+    for last in range(1, 4):
+        checkpoint = tmp_path / f"{last}.pt"
+        torch.manual_seed(10 + last)  # nothing hangs on it
+        with pytest.raises(StopError):
+            run(Dropping(0), schedule, checkpoint=checkpoint, on_epoch=stop_after(last))
+        resumed = Dropping(50)
+        torch.manual_seed(20 + last)
+        before = torch.get_rng_state()
+        run(resumed, schedule, checkpoint=checkpoint)
+        assert torch.equal(torch.get_rng_state(), before)
+        assert equal(state(resumed), state(whole))
+    other = Dropping(0)
+    run(other, schedule, seeds=[1])
+    assert not torch.equal(other.dropped[0], whole.dropped[0])
+
+
+@pytest.mark.parametrize(
+    ("values", "best"),
+    [((0.3, 0.7, 0.5, 0.7), 2), ((0.1, 0.2, 0.3, 0.4), 4), ((0.5, 0.5, 0.5, 0.5), 1)],
+)
+def test_the_first_best_epoch_is_kept_also_after_resuming(values, best, tmp_path):
+    schedule = Schedule(epochs=4, learning_rate=0.01, keep="best")
+
+    def go(model, *, after=0, **options):
+        scores, seen = iter(values[after:]), []
+
+        def validate(validated):
+            assert validated is model
+            seen.append(state(model))
+            return next(scores)
+
+        return seen, run(model, schedule, validate=validate, **options)
+
+    whole = mlp(0)
+    seen, history = go(whole)
+    assert [line["validation"] for line in history] == list(values)
+    assert equal(state(whole), seen[best - 1])
+    assert not any(equal(state(whole), s) for n, s in enumerate(seen) if n != best - 1)
+    for last in range(1, 5):
+        checkpoint = tmp_path / f"{last}.pt"
+        with pytest.raises(StopError):
+            go(mlp(0), checkpoint=checkpoint, on_epoch=stop_after(last))
+        resumed = mlp(50)
+        _, again = go(resumed, after=last, checkpoint=checkpoint)
+        assert equal(state(resumed), state(whole)), last
+        assert [line["validation"] for line in again] == list(values)
 
 
 def test_same_seed_same_weights_and_another_seed_others():

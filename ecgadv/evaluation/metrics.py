@@ -68,7 +68,8 @@ def f1_among(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
     """Return the F1 of every class (K,) from predictions of some of the examples.
 
     Each class counts as often as it stands in y, however many of it were attacked, so the score
-    of a few of each class estimates that of all.
+    of a few of each class estimates that of all; of all examples it is `f1`. All are NaN if a
+    class that occurs in y was never attacked: what it is taken for is not known.
 
     Args:
         pred: uint8 (N,), the class, or 255 where there is no prediction.
@@ -77,8 +78,9 @@ def f1_among(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
     seen = np.asarray(pred) != NOT_ATTACKED
     counts = confusion(np.asarray(pred)[seen], np.asarray(y)[seen], n_classes)
     every = np.bincount(y, minlength=n_classes)
-    counts = counts * _ratio(every, counts.sum(axis=1))[:, None]
-    return _ratio(2 * np.diag(counts), np.nansum(counts, axis=0) + counts.sum(axis=1))
+    weights = np.where(every > 0, _ratio(every, counts.sum(axis=1)), 0.0)
+    counts = counts * weights[:, None]
+    return _ratio(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1))
 
 
 def held_by_class(held: np.ndarray, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

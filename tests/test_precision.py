@@ -1,0 +1,62 @@
+"""In which numbers a network computes: inside the context alone, whatever happens there."""
+
+import pytest
+import torch
+
+from ecgadv.models.precision import PRECISIONS, computing_in
+
+CPU = torch.device("cpu")
+
+
+def flags():
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+@pytest.fixture(autouse=True)
+def _restore():
+    before = flags()
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+class BrokenError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("before", [(False, False), (False, True), (True, False), (True, True)])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_tf32_is_allowed_inside_alone(precision, before):
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+    wanted = (precision == "tf32",) * 2
+    with computing_in(precision, CPU):
+        assert flags() == wanted
+        assert torch.is_autocast_enabled("cpu") == (precision == "bf16")
+    assert flags() == before
+    with pytest.raises(BrokenError), computing_in(precision, CPU):
+        raise BrokenError
+    assert flags() == before
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_contexts_nest():
+    with computing_in("bf16", CPU):
+        with computing_in("tf32", CPU):
+            assert flags() == (True, True)
+        assert flags() == (False, False)
+        assert torch.is_autocast_enabled("cpu")
+
+
+def test_bf16_rounds_what_is_computed_and_not_the_weights():
+    torch.manual_seed(0)
+    layer, x = torch.nn.Conv1d(3, 4, 5), torch.randn(2, 3, 50)
+    exact = layer(x)
+    for precision in ("fp32", "tf32"):
+        with computing_in(precision, CPU):
+            assert torch.equal(layer(x), exact)
+    with computing_in("bf16", CPU):
+        rounded = layer(x)
+        gradient = torch.autograd.grad(rounded.float().sum(), layer.weight)[0]
+    assert rounded.dtype == torch.bfloat16
+    assert gradient.dtype == layer.weight.dtype == torch.float32
+    error = (rounded.float() - exact).abs().max()
+    assert 0 < error < 2**-6 * exact.abs().max()  # eight bits
