@@ -25,6 +25,7 @@ test: $(STAMP) ## check the style and run the tests (without network)
 
 demo: $(STAMP) ## run the experiments on the embedded synthetic beats
 	$(BIN)/ecgadv run paper-b --profile demo
+	$(BIN)/ecgadv run paper-a --profile demo
 
 book: $(STAMP) ## re-execute every notebook and render _build/html/index.html
 	$(BIN)/python book/build.py

@@ -25,7 +25,7 @@ from execute import NotebookError, execute_all
 from stage import stage
 
 ROOT = Path(__file__).resolve().parents[1]
-DEMO = ("run", "paper-b", "--profile", "demo")
+SUITES = ("paper-b", "paper-a")
 
 
 class BuildError(RuntimeError):
@@ -59,9 +59,11 @@ def run_demo(done: Path) -> None:
     """
     if _read(done) == notebook_inputs():
         return
-    print(f"book: ecgadv {' '.join(DEMO)}", flush=True)
-    if subprocess.run([sys.executable, "-m", "ecgadv", *DEMO], check=False).returncode:
-        raise BuildError(f"`ecgadv {' '.join(DEMO)}` failed, see above")
+    for suite in SUITES:
+        command = ("run", suite, "--profile", "demo")
+        print(f"book: ecgadv {' '.join(command)}", flush=True)
+        if subprocess.run([sys.executable, "-m", "ecgadv", *command], check=False).returncode:
+            raise BuildError(f"`ecgadv {' '.join(command)}` failed, see above")
     done.parent.mkdir(exist_ok=True)
     done.write_text(notebook_inputs(), encoding="utf-8")
 

@@ -248,7 +248,7 @@ def paper_a_short() -> Plan:
             **ONE_CYCLE,
         ),
         attacks=attacks_a(),
-        boundary={"pairs": 10, "steps": 2000},
+        boundary={"pairs": 4, "steps": 1000},
         precision="tf32",
         half=True,
         differs=(
@@ -256,7 +256,7 @@ def paper_a_short() -> Plan:
             HALF,
             "10 epochs of batches of 32 at a one-cycle rate up to 0.002 instead of 100 of 16",
             LAST,
-            "the boundary attack: 10 pairs of each ordered pair of classes and 2,000 iterations "
+            "the boundary attack: 4 pairs of each ordered pair of classes and 1,000 iterations "
             "instead of 50 and 8,000",
         ),
     )
@@ -297,8 +297,8 @@ def paper_a_demo() -> Plan:
         dataset="synthetic",
         split="beatwise",
         schedule=Schedule(epochs=4, batch_size=64, learning_rate=4e-3, **ONE_CYCLE),
-        model_options={"width": 1 / 16, "fewest": 16, "dropout": 0.0},
-        attacks=attacks_a(sap=(10, 10), sweep=(0.03, 0.1, 0.2), eps=0.1, step=0.01, per_class=60),
+        model_options={"width": 1 / 64, "fewest": 8, "dropout": 0.0},
+        attacks=attacks_a(sap=(10, 10), sweep=(0.03, 0.1, 0.2), eps=0.1, step=0.01, per_class=40),
     )
     make = Maker(base, steps=(2, 2), sizes={"eps": 0.1, "step": 0.03})
     shown = ("ce/", "at-", "adt-1/faithful", "distillation-1/")
