@@ -7,7 +7,7 @@ import numpy as np
 from ecgadv import data
 from ecgadv.data.dataset import Dataset
 from ecgadv.experiments import suites
-from ecgadv.experiments.config import Attack, Config, Defense
+from ecgadv.experiments.config import Attack, Config, Defense, Teacher
 from ecgadv.training import Schedule
 
 EPS = (0.05, 0.1)
@@ -75,6 +75,53 @@ CNN = replace(
     defense=Defense("jacobian", options={"beta": 0.7, "norm": "l1", "divisor": 187}),
     schedule=replace(SCHEDULE, epochs=1, decay=0.01),
     attacks=ATTACKS[:1],
+)
+
+# Paper A's: an undefended network, a teacher that goes on from it, and a student of both.
+UNDEFENDED = replace(
+    PLAIN,
+    label="beatwise/han/ce/faithful",
+    model="han-cnn",
+    model_options={"width": 1 / 64, "fewest": 8, "dropout": 0.1},
+    schedule=Schedule(
+        epochs=4,
+        batch_size=32,
+        learning_rate=0.02,
+        optimizer="adam",
+        rate="one-cycle",
+        sampler="natural",
+        copies=(1, 1, 1, 1, 1),
+    ),
+    attacks=(),
+)
+SAP_AT = {"attack": "sap", "eps": 0.1, "pgd_steps": 1, "smooth_steps": 1, "step_size": 0.05}
+HARDENED = replace(
+    UNDEFENDED,
+    label="beatwise/han/at-0.1/faithful",
+    defense=Defense("adversarial", options={**SAP_AT, "train_mode": True, "mask_inside": False}),
+    schedule=replace(UNDEFENDED.schedule, epochs=1, learning_rate=0.005, epoch_share=0.3),
+    initial=UNDEFENDED,
+)
+STUDENT = replace(
+    HARDENED,
+    label="beatwise/han/adt-2/faithful",
+    teacher=Teacher(HARDENED, temperature=2.0),
+    initial=UNDEFENDED,
+    surrogate=UNDEFENDED,
+    attacks=(
+        Attack("pgd", "pgd", EPS, {"steps": 1, "step_size": 0.1}, per_class=4, predictions=True),
+        Attack(
+            "transfer-pgd",
+            "pgd",
+            EPS[1:],
+            {"steps": 1, "step_size": 0.1, "random_start": False},
+            masked=True,
+            per_class=4,
+            transfer=True,
+            predictions=True,
+        ),
+    ),
+    boundary={"pairs": 1, "steps": 10, "candidates": 3, "window": 5, "source_step": 0.1},
 )
 
 

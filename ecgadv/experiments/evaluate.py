@@ -18,7 +18,7 @@ from ecgadv.evaluation.robustness import (
     predict,
 )
 from ecgadv.experiments import pairs
-from ecgadv.experiments.config import Attack, Config
+from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.session import Session
 from ecgadv.models.precision import computing_in
 from ecgadv.threat import Threat
@@ -107,6 +107,14 @@ class _Evaluation:
         """Return the network on which transferred examples are crafted."""
         return self.session.trained(self.config.surrogate, self.seed)
 
+    def crafting(self, *attack) -> tuple:
+        """Return what transferred examples depend on: networks that share it share them.
+
+        Not the surrogate's label, which it has in every profile.
+        """
+        weights = training_key(self.config.surrogate, self.seed, self.dataset.fingerprint)
+        return weights, self.parts.test.tobytes(), self.config.precision, repr(attack)
+
     def _report(self, text: str, share: float) -> None:
         if self.session.deadline is not None and time.monotonic() > self.session.deadline:
             raise OutOfTime
@@ -160,7 +168,7 @@ class _Evaluation:
         that all networks get the same ones.
         """
         index = np.flatnonzero(subset(self.y, attack.per_class))
-        made = (self.config.surrogate.label, self.seed, attack.name, eps)
+        made = self.crafting(attack, eps)
         if made not in self.session.crafted:
             mask = self._mask(attack)
             self.session.crafted[made] = craft(

@@ -44,7 +44,7 @@ def attacked(evaluation) -> tuple[dict, dict[str, np.ndarray]]:
     options = dict(evaluation.config.boundary)
     pairs = draw(evaluation.y, evaluation.classes, options.pop("pairs"))
     own = _walk(evaluation, evaluation.model, pairs, options)
-    made = (evaluation.config.surrogate.label, evaluation.seed, "boundary")
+    made = evaluation.crafting("boundary", evaluation.config.boundary)
     if made not in evaluation.session.crafted:
         evaluation.session.crafted[made] = _walk(evaluation, evaluation.surrogate(), pairs, options)
     moved = evaluation.session.crafted[made]
