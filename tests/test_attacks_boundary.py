@@ -138,7 +138,7 @@ def one_pair(model, x, start, target, draws, *, steps, window, candidates):
     kernel = np.hanning(window) / np.hanning(window).sum()
     spherical, source = deque(maxlen=100), deque(maxlen=30)
     spherical_step = source_step = 0.01
-    x, place, queries, turns = x.numpy(), start.numpy(), 2, 0
+    x, place, queries, turns = x.numpy(), start.numpy(), 2, [0, 0]
 
     def wanted(signal):
         return bool(model(torch.from_numpy(signal)[None]).argmax(-1) == target)
@@ -166,18 +166,18 @@ def one_pair(model, x, start, target, draws, *, steps, window, candidates):
             factor = 1.5 if np.mean(spherical) > 0.5 else 1 / 1.5
             spherical_step, source_step = spherical_step * factor, source_step * factor
             spherical.clear()
-            turns += 1
+            turns[0] += 1
         if len(source) == 30 and not 0.2 <= np.mean(source) <= 0.5:
             source_step *= 1.5 if np.mean(source) > 0.5 else 1 / 1.5
             source.clear()
-            turns += 1
+            turns[1] += 1
     return place, queries, turns
 
 
 def test_every_pair_walks_as_if_alone():
     model = Curved()
     x, y, start, target = model.pairs(4, seed=3)
-    options = {"steps": 300, "window": 5, "candidates": 6}
+    options = {"steps": 500, "window": 5, "candidates": 6}
     found = boundary(model, x, y, start, target=target, generator=seeded(8), **options)
     turns = []
     for i in range(4):
@@ -190,7 +190,8 @@ def test_every_pair_walks_as_if_alone():
         assert int(found.queries[i]) == queries
         turns.append(turn)
     assert len(set(found.queries.tolist())) == 4  # each at its own pace
-    assert min(turns) > 2 and sum(turns) > 20  # both steps have adapted
+    # Both kinds of adaptation have happened, the one of both steps to most pairs.
+    assert (np.sum(turns, axis=0) >= 3).all()
 
 
 @pytest.mark.parametrize("targeted", [True, False])
@@ -207,7 +208,7 @@ def test_examples_have_the_class_wanted_and_come_closer(targeted):
         decision = model(found.x_adv).argmax(-1)
         assert bool((decision == target if targeted else decision != y).all())
         torch.testing.assert_close(found.distance, length(found.x_adv - x))
-        # Not of the same draws, but by far more steps.
+        # One seed: a longer walk is a shorter one, walked on.
         assert (found.distance <= last).all()
         last = found.distance
     assert (last < length(start - x)).all()
@@ -332,7 +333,7 @@ def test_bad_input_is_named():
     refused(r"start is not of the class wanted at pairs 1, 3 \(2 of 4\)", start=swapped)
     also = torch.stack([x[0], x[1], start[2], x[3]])
     refused(r"x is of the class wanted already at pairs 2 \(1 of 4\)", x=also)
-    refused("start is not of the class wanted at pairs 0, 1, 2, 3", mask=x[:, :, :] > 1e9)
+    refused("start is not of the class wanted at pairs 0, 1, 2, 3", mask=x > 1e9)
     refused("target equals y at pairs 0, 1, 2, 3", target=y)
     refused("target of shape", target=target[:2])
     refused("give both alike", start=start.float())
