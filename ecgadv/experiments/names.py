@@ -68,5 +68,5 @@ def place(defense: str, experiment: str) -> tuple[int, float]:
 
 
 def _number(strength: str) -> str:
-    """Return a strength of a label without an exponent."""
-    return f"{float(strength):,.0f}" if "e" in strength else strength
+    """Return a strength of a label without an exponent, thousands apart."""
+    return f"{float(strength):,.0f}" if float(strength) >= 1000 else strength

@@ -94,3 +94,50 @@ def response(taps: np.ndarray, cycles: np.ndarray) -> np.ndarray:
     """Return the amplitude gain of a filter at frequencies in cycles a sample."""
     offsets = np.arange(len(taps))
     return np.abs(np.exp(-2j * np.pi * np.outer(cycles, offsets)) @ taps)
+
+
+def added_to_recording(
+    added: Mapping[str, np.ndarray],
+    *,
+    fs: float,
+    start: int,
+    limit: float,
+    recording: np.ndarray | None = None,
+) -> Figure:
+    """Draw what each attack adds to a part of a recording, and above it the recording if given.
+
+    Args:
+        added: label to (L,) in microvolts.
+        fs: samples a second.
+        start: number of the first sample.
+        limit: the budget in microvolts, drawn as two lines.
+        recording: (L,) in microvolts.
+    """
+    from matplotlib import pyplot as plt
+
+    above = [] if recording is None else [1.7]
+    ratios = [*above, *[1] * len(added)]
+    fig, axes = plt.subplots(
+        len(ratios),
+        1,
+        figsize=(WIDTH, 0.4 + 1.35 * sum(ratios)),
+        sharex=True,
+        squeeze=False,
+        gridspec_kw={"height_ratios": ratios},
+    )
+    column = list(axes[:, 0])
+    time = (start + np.arange(len(next(iter(added.values()))))) / fs
+    if recording is not None:
+        axis = column.pop(0)
+        axis.plot(time, recording / 1000, color="#000000", lw=1.3)
+        axis.set_ylabel("mV")
+        axis.set_title("the recording", fontsize=10, loc="left")
+    for number, (axis, (label, values)) in enumerate(zip(column, added.items(), strict=True)):
+        axis.plot(time, values, color=look(number)["color"], lw=1.0)
+        for edge in (-limit, limit):
+            axis.axhline(edge, color="#404040", lw=0.8, ls=":")
+        axis.set_ylim(-1.25 * limit, 1.25 * limit)
+        axis.set_ylabel("µV")
+        axis.set_title(label, fontsize=10, loc="left")
+    axes[-1, 0].set_xlabel("time (s)")
+    return fig

@@ -43,9 +43,13 @@ def style() -> None:
 
 
 def look(index: int) -> dict[str, Any]:
-    """Return colour, marker and dash of series number `index`, as keywords of `Axes.plot`."""
+    """Return colour, marker and dash of series number `index`, as keywords of `Axes.plot`.
+
+    From the eighth on the colours come again with another marker and dash.
+    """
+    turned = index + index // len(COLORS)
     return {
         "color": COLORS[index % len(COLORS)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": DASHES[index % len(DASHES)],
+        "marker": MARKERS[turned % len(MARKERS)],
+        "linestyle": DASHES[turned % len(DASHES)],
     }

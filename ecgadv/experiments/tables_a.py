@@ -1,0 +1,255 @@
+"""Tables of the chapter on paper A, with numbers from records and none typed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv.claims import NOT_RUN, reported
+from ecgadv.evaluation.indicators import beaten_by, large_budget_holds
+from ecgadv.experiments import chosen_a
+from ecgadv.experiments.chosen_a import NAMES, Chosen, name
+from ecgadv.experiments.failures import Sign
+from ecgadv.experiments.results import WORST, Result, Results, difference
+from ecgadv.experiments.tables import bounds, of_rows, percent, signed, signed_bounds
+from ecgadv.figures import Table
+
+# What is compared with what, and what that shows; rows as in PROTOCOLS 2.7.
+PAIRS = (
+    (("adt-1", "faithful"), ("at-10", "faithful"), "what the distillation adds"),
+    (("adt-1", "eval-labels"), ("adt-1", "faithful"), "soft labels without dropout noise (A4)"),
+    (("adt-1", "eval-attack"), ("adt-1", "faithful"), "training attack in eval mode (A3)"),
+    (("adt-1", "selected-on-test"), ("adt-1", "faithful"), "epoch chosen on the test part (A7)"),
+    (("adt-1", "last-epoch"), ("adt-1", "faithful"), "last epoch, none chosen (A7)"),
+    (("initadt-1", "faithful"), ("adt-1", "faithful"), "only the teacher is trained on attacks"),
+    (("distadt-1", "faithful"), ("adt-1", "faithful"), "only the student is trained on attacks"),
+    (("distillation-1", "faithful"), ("ce", "faithful"), "distillation without attacks"),
+    (("nsr-1", "rescaled"), ("nsr-1", "faithful"), "noise counted in millivolts (A17)"),
+)
+
+
+def planned(results: Results) -> Table:
+    """Return every configuration of the profile, and how many of its seeds there are."""
+    every = chosen_a.chosen(results)
+    rows = [
+        (name(which), which[1], f"{len(result.seeds)} of {seeds}" if result else NOT_RUN)
+        for (which, result), seeds in zip(
+            every.items(), chosen_a.planned(results.profile).values(), strict=True
+        )
+    ]
+    return of_rows(("defense", "variant", "seeds"), rows)
+
+
+def clean(every: Chosen, reported_path: str | Path) -> Table:
+    """Return clean accuracy with both intervals, both F1 scores, and what the paper reports."""
+    head = ("defense", "accuracy, %", "t over seeds", "bootstrap", "macro-F1, %", "bootstrap of it")
+    head += ("Han's F1, %", "seeds", "reported")
+    rows = []
+    for which, result in every.items():
+        said = paper_says(reported_path, which, attack="none")
+        if result is None:
+            rows.append((name(which), *[NOT_RUN] * 7, said))
+            continue
+        found, f1 = result.accuracy(WORST, 0, balanced=False), chosen_a.f1(result, WORST, 0)
+        rows.append(
+            (
+                result.name,
+                percent(found.value),
+                bounds(found.seeds),
+                bounds(found.both),
+                percent(f1.value),
+                bounds(f1.both),
+                percent(chosen_a.f1(result, WORST, 0, han=True).value),
+                len(result.seeds),
+                said,
+            )
+        )
+    return of_rows(head, rows)
+
+
+def paper_says(path: str | Path, which: tuple[str, str], *, attack: str) -> str:
+    """Return the accuracy that paper A reports, in percent, or "not transcribed"."""
+    if which[1] != "faithful":
+        return "-"
+    where = {"paper": "shao2022", "defense": which[0], "attack": attack, "metric": "accuracy"}
+    value = reported(path, **where)
+    return value if isinstance(value, str) else percent(value)
+
+
+def attacked(every: Chosen, reported_path: str | Path) -> Table:
+    """Return accuracy under every attack at SAP's level, and F1 scores under SAP."""
+    head = ("defense", "clean, %", *(f"{said}, %" for said in NAMES.values()))
+    head += ("SAP, bootstrap", "SAP, macro-F1 %", "SAP, Han's F1 %", "n", "SAP, reported")
+    rows = []
+    for which, result in every.items():
+        said = paper_says(reported_path, which, attack="sap")
+        if result is None:
+            rows.append((name(which), *[NOT_RUN] * (len(head) - 3), "", said))
+            continue
+        eps = chosen_a.level(result)
+        sap = result.accuracy("sap", eps, balanced=False)
+        rows.append(
+            (
+                result.name,
+                at(result, WORST, 0),
+                *(at(result, attack, eps) for attack in NAMES),
+                bounds(sap.both),
+                percent(chosen_a.f1(result, "sap", eps).value),
+                percent(chosen_a.f1(result, "sap", eps, han=True).value),
+                sap.both.n_examples,
+                said,
+            )
+        )
+    return of_rows(head, rows)
+
+
+def by_class(every: Chosen, attack: str = "sap") -> Table:
+    """Return the share of each class that holds, clean and attacked, with Wilson intervals."""
+    head = ("defense", "class", "clean, %", f"{NAMES[attack]}, %", "interval", "attacked records")
+    rows = []
+    for result in filter(None, every.values()):
+        eps = chosen_a.level(result)
+        calm = chosen_a.sensitivity(result, attack, 0)
+        for c, found in enumerate(chosen_a.sensitivity(result, attack, eps)):
+            ends = f"{percent(found.low)} to {percent(found.high)}"
+            row = (result.name, result.classes[c], percent(calm[c].value), percent(found.value))
+            rows.append((*row, ends, found.n))
+    return of_rows(head, rows)
+
+
+def boundary(every: Chosen) -> Table:
+    """Return how near the boundary attack came, and how many transferred examples are withstood."""
+    head = ("defense", "median distance, µV", "bootstrap", "median queries", "pairs walked")
+    head += ("transferred ones withstood, %", "interval", "transferred pairs")
+    rows = []
+    for which, result in every.items():
+        if result is None or not chosen_a.walked(result):
+            rows.append((name(which), *[NOT_RUN] * 7))
+            continue
+        near, stood = chosen_a.median_distance(result), chosen_a.transferred(result)
+        rows.append(
+            (
+                result.name,
+                f"{near.estimate:.1f}" if near else "-",
+                f"{near.low:.1f} to {near.high:.1f}" if near else "-",
+                f"{chosen_a.queries(result):,.0f}" if near else "-",
+                near.n_examples if near else 0,
+                percent(stood.value),
+                f"{percent(stood.low)} to {percent(stood.high)}",
+                stood.n,
+            )
+        )
+    return of_rows(head, rows)
+
+
+def paired(every: Chosen) -> list[tuple[str, Result, Result]]:
+    """Return what is compared, in words, with the two results, for all pairs that were run."""
+    pairs = [(said, every.get(a), every.get(b)) for a, b, said in (*PAIRS, _retuned(every))]
+    return [
+        (said, a, b)
+        for said, a, b in pairs
+        if a and b and set(a.seeds) & set(b.seeds) and np.array_equal(a.ids, b.ids)
+    ]
+
+
+def _retuned(every: Chosen) -> tuple:
+    """Return the pair of Jacobian penalties, whose second weight depends on the profile."""
+    ours = next((w for w in every if w[1] == "retuned"), ("jacobian", "retuned"))
+    return ours, ("jacobian-44", "faithful"), "weight chosen for microvolts (A15)"
+
+
+def ablations(every: Chosen) -> Table:
+    """Return the differences of the pairs on the same records, in percentage points."""
+    head = ("what differs", "a", "b", "clean, a minus b", "clean, bootstrap", "SAP, a minus b")
+    head += ("SAP, t over seeds", "SAP, bootstrap", "n", "seeds")
+    rows = []
+    for said, a, b in paired(every):
+        calm = difference(a, b, WORST, eps=0, balanced=False)
+        sap = difference(a, b, "sap", eps=chosen_a.level(a), balanced=False)
+        rows.append(
+            (
+                said,
+                a.name,
+                b.name,
+                signed(calm),
+                signed_bounds(calm.both),
+                signed(sap),
+                signed_bounds(sap.seeds),
+                signed_bounds(sap.both),
+                sap.both.n_examples,
+                sap.seeds.n_seeds,
+            )
+        )
+    return of_rows(head, rows)
+
+
+def cost(every: Chosen, results: Results) -> Table:
+    """Return the minutes that one seed took: its training, that of what it builds on, attacks."""
+    trained = {r.label: _mean(r, lambda run: run["training"]["seconds"]) for r in results.all}
+    head = ("defense", "training, min", "networks it builds on, min", "attacks, min", "device")
+    rows = []
+    for which, result in every.items():
+        if result is None:
+            rows.append((name(which), *[NOT_RUN] * 4))
+            continue
+        used = result.records[0].run.get("builds_on", {})
+        below = {used[role]["label"] for role in ("teacher", "initial") if role in used}
+        known = [trained[label] for label in below if label in trained]
+        devices = sorted({record.run["device"] for record in result.records})
+        rows.append(
+            (
+                result.name,
+                f"{trained[result.label] / 60:.1f}",
+                f"{sum(known) / 60:.1f}" if len(known) == len(below) else NOT_RUN,
+                f"{_mean(result, lambda run: run['seconds']) / 60:.1f}",
+                ", ".join(devices),
+            )
+        )
+    return of_rows(head, rows)
+
+
+def signs(result: Result) -> list[Sign]:
+    """Return signs of failed attacks on a network: all inform, none stops the page.
+
+    What was made on another network must not turn more records than what was made on this one.
+    Unlike a beat's range in paper B, the largest eps of the sweep is still a small signal.
+    """
+    eps, largest = chosen_a.level(result), max(result.own_attacks["pgd"])
+    wide = [large_budget_holds(flags) for flags in result.held("pgd", largest)]
+    worst = max(wide, key=lambda sign: sign.value)
+    said = f"PGD: {chosen_a.in_unit(result, largest)} holds"
+    found = [replace(worst, name=said)]
+    pairs = [("sap", "transfer-sap"), ("pgd", "transfer-pgd"), ("pgd", "sap")]
+    for attack, other in pairs:
+        each = [
+            beaten_by(a, b, name=NAMES[other])
+            for a, b in zip(result.held(attack, eps), result.held(other, eps), strict=True)
+        ]
+        worst = max(each, key=lambda sign: sign.value)
+        found.append(replace(worst, name=f"{NAMES[attack]}: {worst.name}"))
+    return [Sign(result, indicator, False) for indicator in found]
+
+
+def at(result: Result, attack: str, eps: float) -> str:
+    """Return natural accuracy in percent, a dash where the attack lacks the level."""
+    if eps and eps not in result.attacks[attack]:
+        return "-"
+    return percent(result.accuracy(attack, eps, balanced=False).value)
+
+
+def _mean(result: Result, seconds) -> float:
+    return float(np.mean([seconds(record.run) for record in result.records]))
+
+
+def live(results: Sequence[Result]) -> Table:
+    """Return accuracies of the demo networks: they show that the code runs, and prove nothing."""
+    if not results:
+        return of_rows(("demo network", "clean, %"), [])
+    attacks = [attack for attack in NAMES if attack in results[0].own_attacks]
+    rows = []
+    for result in results:
+        eps = chosen_a.level(result)
+        rows.append((result.name, at(result, WORST, 0), *(at(result, a, eps) for a in attacks)))
+    said = chosen_a.in_unit(results[0], chosen_a.level(results[0]))
+    return of_rows(("demo network", "clean, %", *(f"{NAMES[a]} {said}, %" for a in attacks)), rows)

@@ -1,0 +1,296 @@
+"""The chapter on paper A: what is there, what was not run, and how sure it is."""
+
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from recorded_a import CLASSES, LABELS, PLAN, held, read, results, write
+
+from ecgadv import figures
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation import scores
+from ecgadv.evaluation.intervals import bootstrap_interval
+from ecgadv.experiments import chosen_a, failures, paper_a, sentences_a, tables_a, waveforms
+from ecgadv.experiments.names import plain
+from ecgadv.experiments.results import WORST
+from ecgadv.figures.panels import Drawing, NotRun
+from ecgadv.figures.signals import added_to_recording
+from ecgadv.figures.strips import strips
+
+REPORTED = Path(__file__).parents[1] / "book/reported.yml"
+FIGURES = (
+    paper_a.clean,
+    paper_a.white_box,
+    paper_a.transfer,
+    paper_a.sweep,
+    paper_a.distances,
+    paper_a.transferred_walks,
+    paper_a.by_class,
+    paper_a.ablations,
+    paper_a.temperature,
+)
+
+
+@pytest.fixture
+def some(tmp_path):
+    """Five networks with two seeds; the others were not run."""
+    for seed in range(2):
+        write(tmp_path, "ce/faithful", seed=seed, share=0)
+        write(tmp_path, "at-10/faithful", seed=seed, share=0.5)
+        write(tmp_path, "adt-1/faithful", seed=seed, share=1, distance=10, withstood=5)
+        write(tmp_path, "adt-1/eval-labels", seed=seed, share=0.5)
+        write(tmp_path, "adt-5/ours", seed=seed, share=0.5)
+    return chosen_a.chosen(results(tmp_path))
+
+
+def rows(table):
+    return list(zip(*table.columns.values(), strict=True))
+
+
+def test_every_planned_network_has_a_name_and_a_look_of_its_own(tmp_path):
+    for name in PLAN:
+        write(tmp_path, name)
+    found = results(tmp_path)
+    names = [r.name for r in found.all]
+    assert len(set(names)) == len(names) == len(PLAN)
+    for part in ("SAP adversarial training, eps 10 µV", "ADT, T = 20", "Jacobian, lambda 44"):
+        assert part in names
+    shown = [r for r in chosen_a.of_the_paper(chosen_a.chosen(found)).values() if r]
+    looks = [json.dumps(figures.look(paper_a.look_of(r))) for r in shown]
+    assert len(set(looks)) == len(looks)
+
+
+def test_names_of_what_changes():
+    assert plain("adt-1", "paper-a", variant="eval-labels") == "ADT, T = 1, labels in eval mode"
+    assert plain("nsr-1", "paper-a", variant="rescaled") == "NSR, beta 1, per millivolt"
+    assert plain("jacobian-1e+06", "paper-a", variant="retuned") == "Jacobian, lambda 1,000,000"
+    assert plain("at-0.1", "paper-a", unit="normalised") == "SAP adversarial training, eps 0.1"
+    with pytest.raises(EcgadvError, match="no defense 'trades-1' in paper-a"):
+        plain("trades-1", "paper-a")
+
+
+def test_results_come_in_the_order_of_the_paper(some):
+    assert list(some)[:3] == [("ce", "faithful"), ("at-10", "faithful"), ("adt-1", "faithful")]
+    assert list(chosen_a.temperatures(some))[1:3] == [("adt-2", "ours"), ("adt-5", "ours")]
+    assert ("adt-1", "eval-labels") not in chosen_a.of_the_paper(some)
+
+
+def test_the_worst_case_counts_transferred_examples_at_the_shared_level(tmp_path):
+    lost = held(1)
+    lost[3] = 0
+    moved = {"held__transfer-sap__10": lost}
+    write(tmp_path, "ce/faithful", share=1, **moved)
+    (found,) = results(tmp_path).all
+    assert found.attacks[WORST] == [10.0]
+    assert found.held(WORST, 10.0)[0].tolist() == lost.tolist()
+
+
+def test_f1_of_a_part_counts_classes_as_often_as_they_occur(some):
+    ce = some["ce", "faithful"]
+    assert chosen_a.f1(ce, WORST, 0).value == 1
+    assert chosen_a.f1(ce, "sap", 10).value == 0
+    half = some["at-10", "faithful"]
+    k, y, seen = 4, LABELS.astype(int), read(held(0.5)).astype(int)
+    by_hand = [
+        2 * ((seen == c) & (y == c)).sum() / ((seen == c).sum() + (y == c).sum()) for c in range(k)
+    ]
+    assert chosen_a.f1(half, "sap", 10).value == pytest.approx(np.mean(by_hand))
+    assert chosen_a.f1(half, "sap", 10, han=True).value == pytest.approx(np.mean(by_hand[:3]))
+
+
+def test_f1_of_two_classes_has_the_interval_of_its_accuracy():
+    """With classes of equal size and symmetric errors macro-F1 is close to the accuracy."""
+    y = np.repeat([0, 1], 200)
+    right = np.tile(np.arange(200) < 150, 2)
+    predicted = np.where(right, y, 1 - y).astype(np.uint8)
+    found = scores.f1_interval(predicted[None], y, 2, (0, 1))
+    accuracy = bootstrap_interval(right.astype(np.uint8), y, 2)
+    assert found.estimate == pytest.approx(0.75)
+    assert found.low == pytest.approx(accuracy.low, abs=0.01)
+    assert found.high == pytest.approx(accuracy.high, abs=0.01)
+    assert found.n_examples == 400
+
+
+def test_f1_leaves_out_what_was_not_attacked():
+    y = np.array([0] * 8 + [1] * 4)
+    predicted = np.array([0, 0, 1, 1] + [255] * 4 + [1] * 4, np.uint8)
+    # Four of the eight N speak for all: 4 of them read right, 4 read as the other class.
+    expected = np.mean([2 * 4 / (4 + 8), 2 * 4 / (8 + 4)])
+    assert scores.macro_f1(predicted[None], y, 2, (0, 1)) == pytest.approx(expected)
+
+
+def test_a_few_records_that_all_hold_prove_little():
+    """Wilson's interval of 31 of 31: from n / (n + z^2) to 1."""
+    found = scores.share(np.ones((2, 31), np.uint8))
+    assert (found.value, found.high, found.n) == (1, 1, 31)
+    assert found.low == pytest.approx(31 / (31 + 1.959964**2), abs=1e-6)
+    assert np.isnan(scores.share(np.full((1, 3), 255, np.uint8)).value)
+
+
+def test_shares_span_the_seeds():
+    flags = np.array([[1] * 10, [0] * 10], np.uint8)
+    found = scores.share(flags)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0, 1))
+
+
+def test_medians_leave_skipped_pairs_out():
+    values = np.array([[1.0, 2, 3, np.nan], [1, 2, 3, np.nan]])
+    found = scores.median_interval(values)
+    assert (found.estimate, found.n_examples, found.n_seeds) == (2, 3, 2)
+    assert 1 <= found.low <= 2 <= found.high <= 3
+    with pytest.raises(EcgadvError, match="no values"):
+        scores.median_interval(np.full((1, 2), np.nan))
+
+
+def test_walks_of_the_boundary_attack(some):
+    adt = some["adt-1", "faithful"]
+    assert chosen_a.median_distance(adt).estimate == 30  # of 10, 20, ... 50
+    assert chosen_a.queries(adt) == 3
+    assert chosen_a.transferred(adt).value == 1
+    assert chosen_a.transferred(adt).n == 5
+    assert chosen_a.transferred(some["at-10", "faithful"]).value == pytest.approx(3 / 5)
+    found = {row[0]: row[1:] for row in rows(tables_a.boundary(some))}
+    assert found["ADT, T = 1"][0] == "30.0"
+    assert set(found["NSR, beta 1"]) == {"not run"}
+
+
+def test_tables_say_what_was_not_run_and_invent_nothing(some):
+    found = {row[0]: row for row in rows(tables_a.clean(some, REPORTED))}
+    assert found["undefended"][1] == "100.0"
+    assert found["undefended"][-1] == found["NSR, beta 1"][-1] == "not transcribed"
+    assert set(found["NSR, beta 1"][1:-1]) == {"not run"}
+    under = {row[0]: row for row in rows(tables_a.attacked(some, REPORTED))}
+    assert under["SAP adversarial training, eps 10 µV"][2] == "50.0"
+    assert under["distillation, T = 1"][2] == "not run"
+
+
+def test_ablations_are_paired(some):
+    found = {row[0]: row[1:] for row in rows(tables_a.ablations(some))}
+    assert set(found) == {"what the distillation adds", "soft labels without dropout noise (A4)"}
+    assert found["what the distillation adds"][4] == "+50.0"
+    assert found["what the distillation adds"][-2:] == (40, 2)
+
+
+def test_classes_have_their_numbers_of_records(some):
+    found = rows(tables_a.by_class({w: some[w] for w in [("adt-1", "faithful")]}))
+    assert [row[1] for row in found] == CLASSES
+    assert [row[-1] for row in found] == [20, 6, 10, 4]
+    assert found[3][3:5] == ("100.0", "51.0 to 100.0")  # 4 / (4 + 1.96^2)
+
+
+def test_cost_counts_what_a_network_builds_on(some, tmp_path):
+    found = {row[0]: row[1:] for row in rows(tables_a.cost(some, results(tmp_path)))}
+    assert found["undefended"] == ("2.0", "0.0", "1.0", "CPU")
+    assert found["ADT, T = 1"][1] == "4.0"  # its teacher, and the network both begin from
+    assert set(found["NSR, beta 1"]) == {"not run"}
+
+
+def test_signs_of_failed_attacks(tmp_path):
+    write(tmp_path, "at-10/faithful", share=1, **{"held__transfer-sap__10": held(0.5)})
+    (found,) = results(tmp_path).all
+    signs = tables_a.signs(found)
+    failures.refuse(signs)
+    failed = {sign.indicator.name for sign in signs if sign.failed}
+    assert failed == {"PGD: 25 µV holds", "SAP: beaten by SAP, transferred"}
+
+
+def test_sentences(some, tmp_path):
+    compact = results(tmp_path)
+    text = sentences_a.in_short(some, [None])
+    assert "SAP at 10 µV: undefended 0.0 %" in text
+    assert "ADT, T = 1 keeps most" in text
+    nothing = results(tmp_path / "nothing")
+    assert "not run" in sentences_a.in_short(chosen_a.chosen(nothing), [])
+    assert "not run" in sentences_a.shown(nothing)
+    text = sentences_a.shown(compact)
+    assert "10 records, 0 of them released" in text
+    assert "20 N, 6 AF, 10 O, 4 ~" in text
+    assert sentences_a.preferred({"compact": compact}, nothing) is compact
+    table = rows(tables_a.planned(compact))
+    assert ("ADT, T = 5", "ours", "2 of 2") in table
+    assert len(table) == len(PLAN)
+
+
+@pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
+def test_figures_are_drawn_from_what_there_is(draw, some):
+    drawing = draw(some)
+    assert isinstance(drawing, Drawing)
+    plt.close(drawing.fig)
+    assert "seeds 0, 1" in drawing.caption
+    assert "profile compact" in drawing.caption
+    assert set(figures.PROVENANCE) <= set(drawing.provenance)
+    assert isinstance(draw(dict.fromkeys(some)), NotRun)
+
+
+def test_pgd_lines_begin_without_an_attack(some):
+    drawing = paper_a.sweep(some)
+    plt.close(drawing.fig)
+    assert drawing.data["eps of PGD (µV)"][:3] == [0, 1, 2]
+    assert drawing.data["accuracy"][:3] == [1, 0, 0]
+    assert "undefended from 100.0 to 0.0" in drawing.alt
+
+
+def test_one_seed_is_enough(tmp_path):
+    for name in PLAN:
+        write(tmp_path, name, clean=0.5)
+    every = chosen_a.chosen(results(tmp_path))
+    for draw in FIGURES:
+        drawing = draw(every)
+        assert "seeds 0," in drawing.caption
+        plt.close(drawing.fig)
+    assert rows(tables_a.clean(every, REPORTED))[0][2] == "one seed"
+
+
+def test_live_results_are_told_with_their_unit(some):
+    (first, *_) = rows(tables_a.live([some["adt-1", "faithful"]]))
+    assert first[:3] == ("ADT, T = 1", "100.0", "100.0")
+    assert "not run" in tables_a.live([])._repr_markdown_()
+
+
+def test_strips_need_positive_values():
+    fig, data = strips({"a": np.array([1.0, 2.0])}, value="x")
+    plt.close(fig)
+    assert data == {"row": ["a", "a"], "x": [1.0, 2.0]}
+    for rows_ in ({}, {"a": np.array([0.0])}, {"a": np.array([])}):
+        with pytest.raises(EcgadvError, match="above 0"):
+            strips(rows_, value="x")
+
+
+def waveform(folder):
+    found = {
+        "record": "A00001",
+        "class": "N",
+        "read_as": {"PGD": "O", "SAP": "AF"},
+        "samples": [100, 104],
+        "fs": 300.0,
+        "eps": 10.0,
+        "fingerprint": "f0",
+        "dataset": "challenge-2017",
+        "example": 0,
+        "profile": "compact",
+        "provenance": dict.fromkeys(figures.PROVENANCE, "x") | {"seeds": [0], "seconds": 1},
+        "microvolts": {"PGD": [10, -10, 10, 10], "SAP": [1, 2, 3, 2]},
+    }
+    path = folder / "waveforms.yml"
+    path.write_text("# A comment.\n" + json.dumps(found))
+    return path
+
+
+def test_waveforms_hold_no_recording(tmp_path):
+    drawing = waveforms.drawing(waveform(tmp_path), tmp_path)
+    plt.close(drawing.fig)
+    assert list(drawing.data) == ["record", "sample", "PGD (µV)", "SAP (µV)"]
+    assert drawing.data["sample"] == [100, 101, 102, 103]
+    assert "only where the recordings are at hand" in drawing.caption
+    assert "PGD changes by at most 20.0; From sample to sample SAP changes by" in drawing.alt
+    assert isinstance(waveforms.drawing(tmp_path / "none.yml", tmp_path), NotRun)
+
+
+def test_a_recording_stands_above_its_perturbations():
+    added = {"PGD": np.ones(4), "SAP": np.zeros(4)}
+    fig = added_to_recording(added, fs=300, start=0, limit=10, recording=np.arange(4.0))
+    assert len(fig.axes) == 3
+    assert fig.axes[0].lines[0].get_ydata().max() == pytest.approx(0.003)
+    plt.close(fig)
