@@ -27,7 +27,7 @@ DEFENSES = {
 BESIDE = ("retuned", "rescaled")
 WHITE = {"sap": "SAP 20 + 20", "sap-40": "SAP 20 + 40"}
 TRANSFERRED, DIRECT = "boundary, transferred", "boundary, attacked itself"
-LOW_PGD = "PGD up to 10 uV"
+LOW_PGD = "PGD up to 10 µV"
 SAP_EPS = 10.0  # uV
 LOW_EPS = (1.0, 2.0, 5.0, 10.0)  # uV
 CLEAN = {"natural clean accuracy": False, "class-balanced clean accuracy": True}
@@ -75,7 +75,7 @@ class Ruling(Judgement):
                 f"n = {shown.estimate.both.n_examples:,}; "
                 f"{wins} for {sum(f.above for f in column)} of {len(column)})"
             )
-        return f"{HEADINGS[self.claim]}: {'; '.join(lines)}. {self._seeds}{self._rest}"
+        return f"{HEADINGS[self.claim]}: {'; '.join(lines)}. {self._seeds}{self.remarks}"
 
     @property
     def _seeds(self) -> str:
@@ -84,7 +84,8 @@ class Ruling(Judgement):
         return f"CinC 2017, {alone if n == 1 else f'{n} seeds'}."
 
     @property
-    def _rest(self) -> str:
+    def remarks(self) -> str:
+        """What was not run, and what the profile keeps the numbers from deciding."""
         rest = f" Not run: {', '.join(self.missing)}." if self.missing else ""
         if self.verdict != self.on_data and self.profile == NARROW:
             rest += f" By the numbers alone {self.on_data}; this narrow network cannot settle it."
@@ -238,7 +239,7 @@ def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
     if ruling is None:
         return Markdown("\n".join([*lines, "**Verdict: not run.**"]))
     lines.append(_table(ruling)._repr_markdown_())
-    lines.append(f"**Verdict: {ruling.verdict}** (profile `{ruling.profile}`).{ruling._rest}")
+    lines.append(f"**Verdict: {ruling.verdict}** (profile `{ruling.profile}`).{ruling.remarks}")
     return Markdown("\n".join(lines))
 
 
