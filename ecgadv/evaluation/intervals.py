@@ -58,45 +58,15 @@ def seed_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, level, n)
 
 
-def bootstrap_interval(
-    held: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    *,
-    balanced: bool = False,
-    statistic: Statistic | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
+def bootstrap_interval(held: np.ndarray, y: np.ndarray, n_classes: int, **options) -> Interval:
     """Return a percentile bootstrap interval over the test examples of one network.
 
     Args:
         held: flags (N,), or (M, N) for M conditions on the same examples (noise levels, say).
-        y: labels (N,).
-        n_classes: K.
-        balanced: average the classes equally instead of by their share of y.
-        statistic: maps accuracies (..., M) to (...); None, for M = 1, is the accuracy itself.
-            Example, with the clean flags first: `lambda a: acc_robust(a[..., 0], auc(eps, a))`.
-        resamples: bootstrap resamples.
-        level: confidence level.
-        seed: seed of the resampling.
 
-    Only examples that were attacked under all M conditions count. NaN if a class that occurs in
-    y has none. Where every example of a class holds, or none does, its share does not vary and
-    the interval can collapse to a point: read it with n.
+    The other arguments, and what counts, are those of `seeds_and_examples_interval`.
     """
-    held = np.asarray(held)
-    return seeds_and_examples_interval(
-        held[None],
-        y,
-        n_classes,
-        balanced=balanced,
-        statistic=statistic,
-        resamples=resamples,
-        level=level,
-        seed=seed,
-    )
+    return seeds_and_examples_interval(np.asarray(held)[None], y, n_classes, **options)
 
 
 def seeds_and_examples_interval(
@@ -117,9 +87,19 @@ def seeds_and_examples_interval(
     so for two or three seeds report `seed_interval` beside it.
 
     Args:
-        held: flags (S, N), or (S, M, N) with a `statistic` as in `bootstrap_interval`.
+        held: flags (S, N), or (S, M, N) for M conditions on the same examples.
+        y: labels (N,).
+        n_classes: K.
+        balanced: average the classes equally instead of by their share of y.
+        statistic: maps accuracies (..., M) to (...); None, for M = 1, is the accuracy itself.
+            Example, with the clean flags first: `lambda a: acc_robust(a[..., 0], auc(eps, a))`.
+        resamples: bootstrap resamples.
+        level: confidence level.
+        seed: seed of the resampling.
 
-    The other arguments are those of `bootstrap_interval`.
+    Only examples that were attacked under all M conditions count. NaN if a class that occurs in
+    y has none. Where every example of a class holds, or none does, its share does not vary and
+    the interval can collapse to a point: read it with n.
     """
     held = _seed_rows(held)  # (S, M, N)
     if statistic is None and held.shape[1] > 1:
@@ -155,7 +135,7 @@ def paired_bootstrap(
 
     Examples are drawn jointly for both methods, seeds independently for each; only examples
     attacked in all rows count. `n_seeds` of the result is the smaller number of seeds. The other
-    arguments are those of `bootstrap_interval`.
+    arguments are those of `seeds_and_examples_interval`.
     """
     a, b = np.atleast_2d(held_a), np.atleast_2d(held_b)
     if a.shape[1] != b.shape[1]:

@@ -56,38 +56,16 @@ def predict(
 
 
 def attack_flags(
-    model: nn.Module,
-    x: Array,
-    y: Array,
-    attack: Callable[..., Tensor],
-    threat: Threat,
-    *,
-    mask: Array | None = None,
-    batch_size: int = 1024,
-    seed: int = 0,
-    candidates: Array | None = None,
-    progress: Callable[[int], None] | None = None,
+    model: nn.Module, x: Array, y: Array, attack: Callable[..., Tensor], threat: Threat, **options
 ) -> np.ndarray:
     """Attack every candidate that the model classifies right and say which ones held.
 
-    The arguments are those of `attack_predictions`.
+    All arguments, and errors, are those of `attack_predictions`.
 
     Returns:
         uint8 (N,): 1 held, 0 broken or wrong without an attack, 255 not a candidate.
     """
-    predicted = attack_predictions(
-        model,
-        x,
-        y,
-        attack,
-        threat,
-        mask=mask,
-        batch_size=batch_size,
-        seed=seed,
-        candidates=candidates,
-        progress=progress,
-    )
-    return flags_of(predicted, y)
+    return flags_of(attack_predictions(model, x, y, attack, threat, **options), y)
 
 
 def flags_of(predicted: np.ndarray, y: Array) -> np.ndarray:

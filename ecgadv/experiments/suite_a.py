@@ -124,16 +124,14 @@ class Maker:
 
     def jacobian(self, beta: float, variant: str = "faithful") -> Config:
         """Return Jacobian regularization: mean squared Frobenius norm (row A15)."""
-        options = {"beta": beta, "norm": "l2", "divisor": 1}
-        if variant == "faithful":
-            options["own_pass"] = True  # row A14
+        options = {"beta": beta, "norm": "l2", "divisor": 1, "own_pass": True}  # row A14
         defense = Defense("jacobian", options=options)
         return self(f"jacobian-{beta:g}", defense, variant, schedule=self._after_warmup())
 
     def nsr(self, variant: str = "faithful", **options: float) -> Config:
         """Return NSR regularization; `max_noise` rescales it (row A17)."""
-        passes = {"per_class_pass": True} if variant == "faithful" else {}  # row A14
-        defense = Defense("nsr", options={"beta": 1.0, **passes, **options})
+        options = {"beta": 1.0, "per_class_pass": True, **options}  # row A14
+        defense = Defense("nsr", options=options)
         return self("nsr-1", defense, variant, schedule=self._after_warmup())
 
     def _after_warmup(self) -> Schedule:

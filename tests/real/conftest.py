@@ -20,11 +20,21 @@ def physionet():
 
 
 @pytest.fixture(scope="session")
-def mitdb_raw(physionet):
-    folder = physionet / "mitdb" / "1.0.0"
-    if not folder.is_dir():
-        pytest.skip(f"no MIT-BIH recordings at {folder}")
+def raw(physionet):
+    """A function from a database's name to its folder of raw recordings."""
+
+    def folder(name):
+        found = physionet / name / "1.0.0"
+        if not found.is_dir():
+            pytest.skip(f"no recordings at {found}")
+        return found
+
     return folder
+
+
+@pytest.fixture(scope="session")
+def mitdb_raw(raw):
+    return raw("mitdb")
 
 
 @pytest.fixture(scope="session")

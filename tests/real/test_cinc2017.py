@@ -20,18 +20,15 @@ ORACLE = ("A07818", "A07722", "A04990", "A03524", "A03195")
 
 
 @pytest.fixture(scope="module")
-def raw(physionet):
-    folder = physionet / "challenge-2017" / "1.0.0"
-    if not folder.is_dir():
-        pytest.skip(f"no CinC 2017 recordings at {folder}")
-    return folder
+def challenge(raw):
+    return raw("challenge-2017")
 
 
 @pytest.fixture(scope="module")
-def prepared(raw, tmp_path_factory):
+def prepared(challenge, tmp_path_factory):
     """(root, summary) of the recordings prepared from the raw files."""
     root = tmp_path_factory.mktemp("recordings")
-    return root, cinc2017.prepare(raw, root / "prepared" / "challenge-2017.npz")
+    return root, cinc2017.prepare(challenge, root / "prepared" / "challenge-2017.npz")
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +56,8 @@ def test_published_counts(prepared, recordings):
 
 
 @pytest.mark.parametrize("version", list(COUNTS))
-def test_three_versions_of_the_labels(raw, version):
-    found = np.bincount(cinc2017.read_labels(raw, version=version), minlength=4)
+def test_three_versions_of_the_labels(challenge, version):
+    found = np.bincount(cinc2017.read_labels(challenge, version=version), minlength=4)
     assert dict(zip(cinc2017.CLASSES, found.tolist(), strict=True)) == COUNTS[version]
 
 
@@ -72,8 +69,8 @@ def test_the_zeros_are_where_the_mask_is_false(recordings):
     assert set((after - before).tolist()) == {0, 1}
 
 
-def test_inputs_of_the_authors_are_reproduced(raw, han):
-    x, start, kept = cinc2017.centred(list(cinc2017.read_signals(raw, ORACLE)), 18_000)
+def test_inputs_of_the_authors_are_reproduced(challenge, han):
+    x, start, kept = cinc2017.centred(list(cinc2017.read_signals(challenge, ORACLE)), 18_000)
     np.testing.assert_array_equal(x, han("real_inputs"))
     assert set(start.tolist()) == {4500} and set(kept.tolist()) == {9000}
 
@@ -109,11 +106,14 @@ def test_equal_signals_are_the_two_known_pairs_and_stand_in_train(recordings):
         assert np.isin(np.ravel(cinc2017.DUPLICATES), recordings.record[split.train]).all()
 
 
-def test_sample2017_is_a_copy_of_training_records(raw):
-    archive = raw / "sample2017.zip"
+def test_sample2017_is_a_copy_of_training_records(challenge):
+    archive = challenge / "sample2017.zip"
     if not archive.is_file():
         pytest.skip(f"no {archive}")
-    with zipfile.ZipFile(archive) as sample, zipfile.ZipFile(raw / cinc2017.ARCHIVE) as training:
+    with (
+        zipfile.ZipFile(archive) as sample,
+        zipfile.ZipFile(challenge / cinc2017.ARCHIVE) as training,
+    ):
         names = [Path(name).name for name in sample.namelist() if name.endswith(".mat")]
         assert len(names) == 300
         for name in names:
