@@ -12,7 +12,9 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import (
     Attack,
+    Config,
     Defense,
+    Teacher,
     as_dict,
     essence,
     from_dict,
@@ -119,6 +121,8 @@ def variations():
         "masked": attacks(masked=True),
         "per_class": attacks(per_class=3),
         "nested": attacks(nested=True),
+        "transfer": attacks(transfer=True),
+        "predictions": attacks(predictions=True),
     }
 
 
@@ -144,6 +148,91 @@ def test_training_key_ignores_names_and_attacks():
         changed = training_key(config, 0, FINGERPRINT) != key
         assert changed == (name in other_weights), name
     assert training_key(tiny.PLAIN, 1, FINGERPRINT) != key
+
+
+def retrained(config):
+    """The same under the same label, trained longer."""
+    return replace(config, schedule=replace(config.schedule, epochs=99))
+
+
+def renamed(config):
+    """The same training under another label, with other attacks."""
+    return replace(config, label="other", profile="other", attacks=tiny.ATTACKS, differs=("x",))
+
+
+BUILT = {
+    "teacher": lambda other: replace(tiny.PLAIN, teacher=Teacher(other, 2.0)),
+    "initial": lambda other: replace(tiny.PLAIN, initial=other),
+    "surrogate": lambda other: replace(tiny.PLAIN, surrogate=other),
+}
+
+
+@pytest.mark.parametrize("role", BUILT)
+def test_keys_change_with_the_training_of_what_a_config_builds_on_and_no_more(role):
+    make = BUILT[role]
+    config = make(tiny.NSR)
+    changed, same = make(retrained(tiny.NSR)), make(renamed(tiny.NSR))
+    for key, counts in ((training_key, role != "surrogate"), (run_key, True)):
+        keys = [key(c, 0, FINGERPRINT) for c in (tiny.PLAIN, config, changed, same)]
+        assert keys[3] == keys[1]
+        assert len(set(keys)) == (3 if counts else 1)
+    assert config.builds_on() == {role: tiny.NSR}
+    assert tiny.PLAIN.builds_on() == {}
+
+
+@pytest.mark.parametrize("role", BUILT)
+def test_keys_change_with_a_network_two_steps_back(role):
+    near, far = (
+        BUILT[role](replace(tiny.NSR, initial=other))
+        for other in (tiny.PLAIN, retrained(tiny.PLAIN))
+    )
+    assert run_key(near, 0, FINGERPRINT) != run_key(far, 0, FINGERPRINT)
+    through = replace(tiny.NSR, surrogate=tiny.PLAIN)  # where its own examples are crafted
+    assert run_key(BUILT[role](through), 0, FINGERPRINT) == (
+        run_key(BUILT[role](tiny.NSR), 0, FINGERPRINT)
+    )
+
+
+def test_roles_are_told_apart():
+    keys = [run_key(make(tiny.NSR), 0, FINGERPRINT) for make in BUILT.values()]
+    assert len(set(keys)) == 3
+    teachers = [Teacher(tiny.NSR), Teacher(tiny.NSR, 2.0), Teacher(tiny.NSR, train_mode=False)]
+    for key in (training_key, run_key):
+        found = {key(replace(tiny.PLAIN, teacher=t), 0, FINGERPRINT) for t in teachers}
+        assert len(found) == 3
+
+
+def test_what_comes_with_paper_a_enters_the_keys():
+    def both(**changes):
+        config = replace(tiny.PLAIN, **changes)
+        return training_key(config, 0, FINGERPRINT), run_key(config, 0, FINGERPRINT)
+
+    plain = both()
+    for change in ({"boundary": {"pairs": 2}}, {"precision": "tf32"}):
+        found = both(**change)
+        assert found[0] == plain[0] and found[1] != plain[1]
+    for change in (
+        {"half": True},
+        {"schedule": replace(tiny.SCHEDULE, optimizer="adam")},
+        {"schedule": replace(tiny.SCHEDULE, sampler="natural", copies=(1, 2, 1, 6, 1))},
+        {"schedule": replace(tiny.SCHEDULE, precision="bf16")},
+        {"schedule": replace(tiny.SCHEDULE, keep="best")},
+        {"schedule": replace(tiny.SCHEDULE, warmup=1)},
+        {"schedule": replace(tiny.SCHEDULE, rate="one-cycle")},
+    ):
+        found = both(**change)
+        assert found[0] != plain[0] and found[1] != plain[1]
+
+
+def test_a_chain_of_configs_survives_json():
+    again = from_dict(json.loads(json.dumps(as_dict(tiny.STUDENT))))
+    assert again == tiny.STUDENT
+    assert isinstance(again.teacher, Teacher)
+    assert isinstance(again.teacher.config.initial, Config)
+    assert again.schedule.copies == (1, 1, 1, 1, 1)
+    assert as_dict(again) == as_dict(tiny.STUDENT)
+    with pytest.raises(EcgadvError, match=r"not of this version of ecgadv .*'pupil'"):
+        from_dict({**as_dict(again), "teacher": {**as_dict(again)["teacher"], "pupil": 1}})
 
 
 def test_essence_drops_defaults_all_the_way_down():

@@ -18,7 +18,9 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments import provenance, run, runner, status, suites
 from ecgadv.experiments.config import training_key
 from ecgadv.experiments.runner import Job, Options, jobs, run_all
+from ecgadv.experiments.session import fresh_model
 from ecgadv.experiments.store import Store
+from ecgadv.models.stacking import stack
 
 SHORT = replace(tiny.PLAIN, attacks=tiny.ATTACKS[:1])
 
@@ -80,7 +82,7 @@ def test_groups_of_seeds_cover_each_seed_once(pair):
 @pytest.mark.parametrize(
     ("suite", "profile", "message"),
     [
-        ("paper-a", None, r"^nothing is called 'paper-a'; choose among paper-b --profile"),
+        ("paper-c", None, r"^nothing is called 'paper-c'; choose among paper-b --profile"),
         (None, "tiny", r"^nothing is called 'tiny'; choose"),
         ("paper-b", "tiny", r"^nothing is called 'paper-b' in profile 'tiny'; choose"),
     ],
@@ -153,6 +155,83 @@ def test_other_commands_wait_for_each_seed_that_is_held(beats, tmp_path):
             assert run_all([job], Options(tmp_path, ends_at=past)) == {job.name: "later"}
         assert store.records() == []
         assert run_all([Job(SHORT, (0,))], Options(tmp_path)) == {f"{SHORT.label} seed 0": "done"}
+
+
+CHAINED = [replace(c, attacks=(), boundary={}) for c in (tiny.HARDENED, tiny.STUDENT)]
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """The labels of the trainings in their order; none of them lasts."""
+    found = []
+
+    def train(config, seeds, session, checkpoint):
+        found.append((config.label, *seeds))
+        models = [fresh_model(config, session.dataset(config.dataset), seed) for seed in seeds]
+        return stack(models) if len(seeds) > 1 else models[0], [{"seconds": 1.0}], 1.0
+
+    monkeypatch.setattr(run, "_train", train)
+    return found
+
+
+def test_jobs_that_build_on_one_network_wait_only_while_it_is_trained(beats, tmp_path, begun):
+    store = Store(tmp_path)
+    keys = [
+        training_key(config, 0, beats.fingerprint)
+        for config in (tiny.UNDEFENDED, tiny.HARDENED, tiny.STUDENT)
+    ]
+    hardened, student = (Job(config, (0,)) for config in CHAINED)
+    with store.lock(keys[0]) as mine:  # another process trains the undefended network
+        assert mine
+        for job in (hardened, student):
+            assert runner.run_job(job, Options(tmp_path)) == "busy"
+    assert begun == []
+    run.train_missing(tiny.UNDEFENDED, [0], run.Session(store, released=None))
+    with store.lock(keys[1]) as mine:  # another process has gone on to the first of the two
+        assert mine
+        assert runner.run_job(student, Options(tmp_path)) == "busy"  # its teacher is trained there
+        without = replace(CHAINED[1], teacher=None, schedule=tiny.UNDEFENDED.schedule)
+        alone = Job(without, (0,))
+        assert runner.run_job(alone, Options(tmp_path)) == "done"  # which this one does not need
+    with store.lock(keys[0]) as mine:  # that network is there: who evaluates it hinders nobody
+        assert mine
+        assert runner.run_job(student, Options(tmp_path)) == "done"
+    assert begun == [
+        (tiny.UNDEFENDED.label, 0),
+        (tiny.STUDENT.label, 0),
+        (tiny.HARDENED.label, 0),
+        (tiny.STUDENT.label, 0),
+    ]
+    with store.lock(keys[1]) as mine:  # nobody has it locked any more
+        assert mine
+
+
+def test_what_a_job_builds_on_is_trained_for_each_of_its_seeds(tmp_path, begun):
+    config = replace(tiny.ADVERSARIAL, initial=tiny.PLAIN, attacks=())
+    job = Job(config, (1, 2))
+    assert run_all([job], Options(tmp_path)) == {job.name: "done"}
+    assert begun == [(tiny.PLAIN.label, 1), (tiny.PLAIN.label, 2), (config.label, 1, 2)]
+
+
+def test_a_surrogate_is_trained_before_its_own_record_and_once(tmp_path, begun):
+    own = replace(tiny.UNDEFENDED, surrogate=tiny.UNDEFENDED)
+    assert runner.run_job(Job(own, (0,)), Options(tmp_path)) == "done"
+    assert begun == [(tiny.UNDEFENDED.label, 0)]
+
+
+def test_status_of_a_chain(tmp_path, begun, monkeypatch):
+    plan = [(config, 1) for config in (tiny.UNDEFENDED, *CHAINED)]
+    monkeypatch.setattr(suites, "SUITES", {("tiny-a", "demo"): lambda: plan})
+    stores = {"local": Store(tmp_path), "released": Store("none")}
+
+    def shown():
+        lines = status.table([("tiny-a", "demo")], stores)
+        return [line.split()[1:3] for line in lines[1:4]]
+
+    assert shown() == [["1", "missing"]] * 3
+    assert runner.run_job(Job(CHAINED[0], (0,)), Options(tmp_path)) == "done"
+    # The network that it builds on is trained, and waits for its own evaluation.
+    assert shown() == [["1", "trained"], ["1", "local"], ["1", "missing"]]
 
 
 def test_a_busy_job_is_looked_at_again(tmp_path, monkeypatch):
