@@ -21,7 +21,7 @@ setup: $(STAMP) ## make .venv with every package at its pinned version
 
 test: $(STAMP) ## check the style and run the tests (without network)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 demo: $(STAMP) ## run the experiments on the embedded synthetic beats
 	$(BIN)/ecgadv run paper-b --profile demo
