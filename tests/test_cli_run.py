@@ -143,8 +143,8 @@ MISTAKES = {
         "no prepared data",
     ),
     "status of an unknown suite": (
-        ["status", "paper-a"],
-        "nothing is called 'paper-a'; choose among paper-b --profile paper, ",
+        ["status", "paper-c"],
+        "nothing is called 'paper-c'; choose among paper-b --profile paper, ",
     ),
     "no record": (["verify", "0123456789abcdef"], "no record '0123456789abcdef'; give a key "),
     "verify on no GPU": (

@@ -16,6 +16,7 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import predict
 from ecgadv.experiments import run
 from ecgadv.experiments.config import Teacher, as_dict, training_key
+from ecgadv.experiments.evaluate import evaluate
 from ecgadv.experiments.run import run_once, train_missing
 from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
 from ecgadv.experiments.store import Store
@@ -144,15 +145,17 @@ def test_the_temperature_reaches_the_loss(made, beats):
     assert found.item() == pytest.approx(-(model(x) / 5).log_softmax(1).mean().item(), rel=1e-5)
 
 
-def test_seeds_side_by_side_cannot_have_a_teacher_each(made):
+def test_seeds_side_by_side_cannot_have_a_teacher_each():
+    with pytest.raises(EcgadvError, match=r"^beatwise/han/adt-2/faithful: together is 2, but each"):
+        replace(tiny.STUDENT, together=2)
+
+
+def test_transfer_needs_a_surrogate(made):
     session = made[0]
-    teacher = tiny.PLAIN
-    for seed in (0, 1):
-        train_missing(replace(teacher, schedule=tiny.NSR.schedule), [seed], session)
-    teacher = replace(teacher, schedule=tiny.NSR.schedule)
-    config = replace(teacher, label="beatwise/mlp/dd/x", teacher=Teacher(teacher), together=2)
-    with pytest.raises(EcgadvError, match=r"^beatwise/mlp/dd/x: each seed has its own teacher; se"):
-        train_missing(config, [0, 1], session)
+    alone = replace(tiny.STUDENT, surrogate=None, boundary={})
+    model, beats = session.trained(tiny.STUDENT, 0), session.dataset("synthetic")
+    with pytest.raises(EcgadvError, match="need a surrogate to be made on"):
+        evaluate(alone, 0, model, beats, session)
 
 
 # Transferred examples

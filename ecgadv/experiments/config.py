@@ -71,6 +71,13 @@ class Config:
     together: int = 1  # at most so many seeds train side by side in one stacked network
     differs: tuple[str, ...] = ()  # how it differs from the paper's protocol, one line each
 
+    def __post_init__(self):
+        if self.together > 1 and (self.teacher is not None or self.initial is not None):
+            raise EcgadvError(
+                f"{self.label}: together is {self.together}, but each seed has a teacher or "
+                "initial weights of its own; set together to 1"
+            )
+
     def training_part(self) -> dict:
         """Return what the trained weights depend on; runs that share it share the weights."""
         names = ("dataset", "split", "model", "model_options", "defense", "schedule")

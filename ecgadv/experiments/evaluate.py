@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgadv import attacks, data
+from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import (
     BROKEN,
@@ -112,6 +113,10 @@ class _Evaluation:
 
         Not the surrogate's label, which it has in every profile.
         """
+        if self.config.surrogate is None:
+            raise EcgadvError(
+                f"{self.config.label}: transferred examples need a surrogate to be made on"
+            )
         weights = training_key(self.config.surrogate, self.seed, self.dataset.fingerprint)
         return weights, self.parts.test.tobytes(), self.config.precision, repr(attack)
 

@@ -108,7 +108,7 @@ def _train(
     parts = data.split(dataset, config.split)
     part = samples(dataset, parts.train, session.device, masked=config.defense.masked)
     if config.teacher is not None:
-        part = dataclasses.replace(part, soft=_soft_labels(config, seeds, part, session))
+        part = dataclasses.replace(part, soft=_soft_labels(config, seeds[0], part, session))
     models = [_start(config, seed, session) for seed in seeds]
     model = (stack(models) if len(seeds) > 1 else models[0]).to(session.device)
     generator = torch.Generator(session.device)
@@ -145,14 +145,12 @@ def _start(config: Config, seed: int, session: Session) -> nn.Module:
     return fresh_model(config, session.dataset(config.dataset), seed)
 
 
-def _soft_labels(config: Config, seeds: Sequence[int], part: Samples, session: Session) -> Tensor:
+def _soft_labels(config: Config, seed: int, part: Samples, session: Session) -> Tensor:
     """Return the teacher's soft labels (N, K) of the training part."""
-    if len(seeds) > 1:
-        raise EcgadvError(f"{config.label}: each seed has its own teacher; set together=1")
     with torch.random.fork_rng([session.device] if session.device.type == "cuda" else []):
-        torch.manual_seed(seeds[0])  # the teacher's dropout draws from it
+        torch.manual_seed(seed)  # the teacher's dropout draws from it
         return defenses.distillation.soft_labels(
-            session.trained(config.teacher.config, seeds[0]),
+            session.trained(config.teacher.config, seed),
             part.x,
             temperature=config.teacher.temperature,
             train_mode=config.teacher.train_mode,
