@@ -168,9 +168,9 @@ def test_tables_say_what_was_not_run_and_invent_nothing(some):
 
 def test_ablations_are_paired(some):
     found = {row[0]: row[1:] for row in rows(tables_a.ablations(some))}
-    assert set(found) == {"what the distillation adds", "soft labels without dropout noise (A4)"}
-    assert found["what the distillation adds"][4] == "+50.0"
-    assert found["what the distillation adds"][-2:] == (40, 2)
+    assert set(found) == {"distillation added", "labels in eval mode, row A4"}
+    assert found["distillation added"][4] == "+50.0"
+    assert found["distillation added"][-2:] == (40, 2)
 
 
 def test_classes_have_their_numbers_of_records(some):
@@ -284,7 +284,7 @@ def test_waveforms_hold_no_recording(tmp_path):
     assert list(drawing.data) == ["record", "sample", "PGD (µV)", "SAP (µV)"]
     assert drawing.data["sample"] == [100, 101, 102, 103]
     assert "only where the recordings are at hand" in drawing.caption
-    assert "PGD changes by at most 20.0; From sample to sample SAP changes by" in drawing.alt
+    assert "by at most 20.0 under PGD and 1.0 under SAP" in drawing.alt
     assert isinstance(waveforms.drawing(tmp_path / "none.yml", tmp_path), NotRun)
 
 

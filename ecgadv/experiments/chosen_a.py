@@ -20,6 +20,7 @@ NAMES = {
     "sap": "SAP",
     "sap-40": "SAP, longer",
     "pgd": "PGD",
+    "pgd-authors": "authors' PGD",
     "transfer-sap": "SAP, transferred",
     "transfer-pgd": "PGD, transferred",
     WORST: "worst case of all",

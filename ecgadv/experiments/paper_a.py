@@ -1,6 +1,6 @@
 """The figures of the chapter on paper A, drawn from results, and the sentences under them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def sweep(every: Chosen) -> Drawing | NotRun:
             parts["trained on attacks"][result.name] = _line(result, "pgd")
         if kind == "ce" or kind not in TRAINED_ON_ATTACKS:
             parts["not"][result.name] = _line(result, "pgd")
-    fig, data = panels(parts, x="eps of PGD (µV)", y="accuracy")
+    fig, data = panels(parts, x="eps of PGD (µV)", y="accuracy", row=2.9)
     steps = _options(found[0], "pgd")["steps"]
     caption = (
         f"Accuracy against the noise level under PGD with {steps} steps of at least 1 µV that can "
@@ -169,12 +169,15 @@ def ablations(every: Chosen) -> Drawing | NotRun:
         }
         for said, a, b in pairs
     }
-    fig, data = dots(rows, value="change of accuracy (percentage points)", change=True)
+    ends = [abs(end) for _, a, b in pairs for end in _ends(a, b, attacks.values())]
+    widest = 1.2 * max(0.05, *ends)
+    fig, data = dots(rows, value="change (points)", change=True, limits=(-widest, widest))
     found = [result for _, a, b in pairs for result in (a, b)]
     caption = (
         "What one change does to accuracy, without an attack and at "
         f"{in_unit(found[0], eps)} under SAP and PGD, on the same test records and seeds; "
-        f"{INTERVALS}; {sample(found, 'sap')}. The table names the two networks of each row."
+        f"{INTERVALS}, cut where they leave the drawing; {sample(found, 'sap')}. The table "
+        "names the two networks of each row."
     )
     gaps = "; ".join(
         f"{said}: " + ", ".join(f"{n} {100 * d.value:+.1f}" for n, d in cells.items())
@@ -198,6 +201,8 @@ def temperature(every: Chosen) -> Drawing | NotRun:
         values = [r.accuracy(attack, at, balanced=False) for r in runs]
         lines[name] = _bootstrapped(order, values, number)
     fig, data = panels({"ADT": lines}, x="temperature T", y="accuracy", log=True)
+    fig.axes[0].set_xticks(order, map(str, order))
+    fig.axes[0].minorticks_off()
     caption = (
         "Accuracy of ADT against its temperature, without an attack and at "
         f"{in_unit(runs[0], eps)} under SAP and PGD; {sample(runs, 'sap')}. The authors' code has "
@@ -208,6 +213,12 @@ def temperature(every: Chosen) -> Drawing | NotRun:
     )
     alt = f"Three lines over T = {', '.join(map(str, order))}. Accuracy in percent: {said}."
     return Drawing(fig, data, caption, alt, _provenance(runs))
+
+
+def _ends(a: Result, b: Result, attacks: Iterable[tuple[str, float]]) -> list[float]:
+    """Return the ends of the bootstrap intervals of a minus b."""
+    gaps = [difference(a, b, attack, eps=eps, balanced=False).both for attack, eps in attacks]
+    return [end for gap in gaps for end in (gap.low, gap.high)]
 
 
 def sample(found: Sequence[Result], *attacks: str) -> str:

@@ -4,6 +4,7 @@ Everything a page says about a network comes from here. Accuracies are class-bal
 otherwise, because that is what paper B calls accuracy (PROTOCOLS row B3).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -15,6 +16,8 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
+from ecgadv.experiments import suites
+from ecgadv.experiments.config import as_dict
 from ecgadv.experiments.names import place, plain
 from ecgadv.experiments.store import Record, Store, merged
 
@@ -136,9 +139,10 @@ class Result:
 
     @property
     def attacks(self) -> dict[str, list[float]]:
-        """The same with the two worst cases, at the levels that all white-box attacks share."""
+        """The same with the two worst cases, at the levels that most white-box attacks share."""
         direct = [a["eps"] for a in self.config["attacks"] if not a.get("transfer")]
-        shared = sorted(set.intersection(*map(set, direct)))
+        count = Counter(eps for levels in direct for eps in levels)
+        shared = sorted(eps for eps, n in count.items() if n == max(count.values()))
         return {**self.own_attacks, IN_RANGE: shared, WORST: shared}
 
     @cached_property
@@ -155,8 +159,7 @@ class Result:
         """Return flags (S, N) under an attack at one noise level; 0 is no attack.
 
         A worst case is taken example by example over its attacks and all noise levels up to eps,
-        on the examples that every attack saw; examples transferred from another network count
-        where they have the level.
+        on the examples that every attack saw. An attack without the level does not count.
         """
         if eps == 0:
             return self.clean
@@ -330,14 +333,20 @@ class Results:
 def load(stores: Sequence[Store], experiment: str, profile: str) -> Results:
     """Return the results of the records in several stores; the first store with a key wins.
 
+    Where some records of a config were attacked as its suite plans now, older ones are left out.
+
     Args:
         stores: the local one, then the released one.
         experiment: such as paper-b.
         profile: one of the profiles.
     """
+    planned = _planned(experiment, profile)
     groups: dict[str, list[Record]] = {}
     for record in merged(stores, experiment, profile):
         groups.setdefault(record.config["label"], []).append(record)
+    for label, group in groups.items():
+        now = [record for record in group if _evaluation(record.config) == planned.get(label)]
+        groups[label] = now or group
     results = [Result(_one_a_seed(label, group)) for label, group in groups.items()]
     return Results(profile, tuple(sorted(results, key=_place)), stores[-1].root)
 
@@ -357,9 +366,20 @@ def _one_a_seed(label: str, records: Iterable[Record]) -> tuple[Record, ...]:
     """Return the records by seed; two of one seed come from two versions of the config."""
     found = {record.seed: record for record in records}
     kept = sorted(found.values(), key=lambda record: record.seed)
-    if any(record.config["attacks"] != kept[0].config["attacks"] for record in kept):
+    if any(_evaluation(record.config) != _evaluation(kept[0].config) for record in kept):
         raise EcgadvError(f"records of {label} had different attacks: delete the outdated ones")
     return tuple(kept)
+
+
+def _planned(experiment: str, profile: str) -> dict[str, tuple]:
+    """Return how the suite attacks each of its configs, by label."""
+    known = (experiment, profile) in suites.SUITES
+    plan = suites.plan(experiment, profile) if known else []
+    return {config.label: _evaluation(as_dict(config)) for config, _ in plan}
+
+
+def _evaluation(config: dict) -> tuple:
+    return config["attacks"], config.get("boundary") or None
 
 
 def _place(result: Result) -> tuple:

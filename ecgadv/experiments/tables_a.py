@@ -15,17 +15,19 @@ from ecgadv.experiments.results import WORST, Result, Results, difference
 from ecgadv.experiments.tables import bounds, of_rows, percent, signed, signed_bounds
 from ecgadv.figures import Table
 
+AUTHORS = "pgd-authors"
+COMPARED = tuple(attack for attack in NAMES if attack != AUTHORS)  # all at one eps
 # What is compared with what, and what that shows; rows as in PROTOCOLS 2.7.
 PAIRS = (
-    (("adt-1", "faithful"), ("at-10", "faithful"), "what the distillation adds"),
-    (("adt-1", "eval-labels"), ("adt-1", "faithful"), "soft labels without dropout noise (A4)"),
-    (("adt-1", "eval-attack"), ("adt-1", "faithful"), "training attack in eval mode (A3)"),
-    (("adt-1", "selected-on-test"), ("adt-1", "faithful"), "epoch chosen on the test part (A7)"),
-    (("adt-1", "last-epoch"), ("adt-1", "faithful"), "last epoch, none chosen (A7)"),
-    (("initadt-1", "faithful"), ("adt-1", "faithful"), "only the teacher is trained on attacks"),
-    (("distadt-1", "faithful"), ("adt-1", "faithful"), "only the student is trained on attacks"),
-    (("distillation-1", "faithful"), ("ce", "faithful"), "distillation without attacks"),
-    (("nsr-1", "rescaled"), ("nsr-1", "faithful"), "noise counted in millivolts (A17)"),
+    (("adt-1", "faithful"), ("at-10", "faithful"), "distillation added"),
+    (("adt-1", "eval-labels"), ("adt-1", "faithful"), "labels in eval mode, row A4"),
+    (("adt-1", "eval-attack"), ("adt-1", "faithful"), "attack in eval mode, row A3"),
+    (("adt-1", "selected-on-test"), ("adt-1", "faithful"), "epoch chosen on test part, row A7"),
+    (("adt-1", "last-epoch"), ("adt-1", "faithful"), "last epoch, row A7"),
+    (("initadt-1", "faithful"), ("adt-1", "faithful"), "attacks for teacher only, Init-ADT"),
+    (("distadt-1", "faithful"), ("adt-1", "faithful"), "attacks for student only, Dist-ADT"),
+    (("distillation-1", "faithful"), ("ce", "faithful"), "distillation, no attacks"),
+    (("nsr-1", "rescaled"), ("nsr-1", "faithful"), "NSR per millivolt, row A17"),
 )
 
 
@@ -79,7 +81,7 @@ def paper_says(path: str | Path, which: tuple[str, str], *, attack: str) -> str:
 
 def attacked(every: Chosen, reported_path: str | Path) -> Table:
     """Return accuracy under every attack at SAP's level, and F1 scores under SAP."""
-    head = ("defense", "clean, %", *(f"{said}, %" for said in NAMES.values()))
+    head = ("defense", "clean, %", *(f"{NAMES[attack]}, %" for attack in COMPARED))
     head += ("SAP, bootstrap", "SAP, macro-F1 %", "SAP, Han's F1 %", "n", "SAP, reported")
     rows = []
     for which, result in every.items():
@@ -93,7 +95,7 @@ def attacked(every: Chosen, reported_path: str | Path) -> Table:
             (
                 result.name,
                 at(result, WORST, 0),
-                *(at(result, attack, eps) for attack in NAMES),
+                *(at(result, attack, eps) for attack in COMPARED),
                 bounds(sap.both),
                 percent(chosen_a.f1(result, "sap", eps).value),
                 percent(chosen_a.f1(result, "sap", eps, han=True).value),
@@ -102,6 +104,22 @@ def attacked(every: Chosen, reported_path: str | Path) -> Table:
             )
         )
     return of_rows(head, rows)
+
+
+def sweep(every: Chosen) -> Table:
+    """Return accuracy under PGD at every level, and under the authors' own PGD (row A10)."""
+    first = next(filter(None, every.values()), None)
+    columns = [(a, eps) for a in ("pgd", AUTHORS) for eps in _levels(first, a)]
+    head = ("defense", *(f"{NAMES[a]}, {chosen_a.in_unit(first, eps)}, %" for a, eps in columns))
+    rows = [
+        (name(which), *(at(result, a, eps) if result else NOT_RUN for a, eps in columns))
+        for which, result in every.items()
+    ]
+    return of_rows(head, rows)
+
+
+def _levels(result: Result | None, attack: str) -> list[float]:
+    return result.own_attacks.get(attack, []) if result else []
 
 
 def by_class(every: Chosen, attack: str = "sap") -> Table:
@@ -156,7 +174,7 @@ def paired(every: Chosen) -> list[tuple[str, Result, Result]]:
 def _retuned(every: Chosen) -> tuple:
     """Return the pair of Jacobian penalties, whose second weight depends on the profile."""
     ours = next((w for w in every if w[1] == "retuned"), ("jacobian", "retuned"))
-    return ours, ("jacobian-44", "faithful"), "weight chosen for microvolts (A15)"
+    return ours, ("jacobian-44", "faithful"), "Jacobian re-tuned, row A15"
 
 
 def ablations(every: Chosen) -> Table:
@@ -246,7 +264,7 @@ def live(results: Sequence[Result]) -> Table:
     """Return accuracies of the demo networks: they show that the code runs, and prove nothing."""
     if not results:
         return of_rows(("demo network", "clean, %"), [])
-    attacks = [attack for attack in NAMES if attack in results[0].own_attacks]
+    attacks = [attack for attack in COMPARED if attack in results[0].own_attacks]
     rows = []
     for result in results:
         eps = chosen_a.level(result)

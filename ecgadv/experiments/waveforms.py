@@ -136,11 +136,10 @@ def drawing(path: str | Path, recordings: str | Path) -> Drawing | NotRun:
         f"seed {found['provenance']['seeds'][0]}, profile {found['profile']}."
     )
     steps = {name: np.abs(np.diff(values)).max() for name, values in added.items()}
-    alt = "Curves within a budget of {:g} microvolts. {}.".format(
-        found["eps"],
-        "; ".join(
-            f"From sample to sample {n} changes by at most {s:.1f}" for n, s in steps.items()
-        ),
+    largest = " and ".join(f"{steps[n]:.1f} under {n}" for n in added)
+    alt = (
+        f"Curves within a budget of {found['eps']:g} microvolts. From one sample to the next they "
+        f"change by at most {largest}."
     )
     return Drawing(fig, columns, caption, alt, found["provenance"])
 

@@ -84,6 +84,7 @@ def panels(
     area_to: float | None = None,
     root: bool = False,
     log: bool = False,
+    row: float = 2.1,
 ) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw lines with bands, one panel for each part, with one legend for all.
 
@@ -93,13 +94,14 @@ def panels(
         area_to: shade the horizontal axis from 0 to here.
         root: space the horizontal axis by the square root, for levels close to 0.
         log: space it by the logarithm, for counts.
+        row: height of a row of two panels, in inches.
     """
     from matplotlib import pyplot as plt
 
     columns = 1 if len(parts) == 1 else 2
     rows = -(-len(parts) // columns)
     labels = {label: line.look for lines in parts.values() for label, line in lines.items()}
-    height = (3.3 if columns == 1 else 2.1 * rows + 0.5) + 0.2 * -(-len(labels) // 2)
+    height = (3.3 if columns == 1 else row * rows + 0.5) + 0.2 * -(-len(labels) // 2)
     fig, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, height), sharex=True, sharey=True, squeeze=False
     )

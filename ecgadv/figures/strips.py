@@ -38,7 +38,7 @@ def strips(
         style = look(looks[place] if looks else 0)
         # A fixed spread across the strip, in the order of the values, keeps equal ones apart.
         across = place + 0.28 * np.sin(2.4 * np.arange(len(found)))
-        axis.plot(found, across, style["marker"], color=style["color"], ms=3.5, alpha=0.45, mew=0)
+        axis.plot(found, across, style["marker"], color=style["color"], ms=5, alpha=0.6, mew=0)
         axis.plot([np.median(found)] * 2, [place - 0.38, place + 0.38], color="#000000", lw=2)
         data["row"] += [label] * len(found)
         data[value] += found.tolist()
