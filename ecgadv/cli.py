@@ -126,6 +126,9 @@ def add_run(commands):
     )
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process")
     parser.add_argument("--deadline", type=float, metavar="MIN", help="start no epoch after this")
+    parser.add_argument(
+        "--executor", choices=("local", "slurm"), default="local", help="where (default: local)"
+    )
     _add_runs(parser)
     parser.set_defaults(action=_run)
 
@@ -230,6 +233,12 @@ def _run(options):
         ends_at=None if options.deadline is None else time.time() + 60 * options.deadline,
         command=_run_command(options),
     )
+    if options.executor == "slurm":
+        from ecgadv.experiments import cluster
+
+        tasks = cluster.submit(jobs, settings, minutes=options.deadline)
+        print(f"{len(tasks)} tasks submitted; logs in {options.runs}/slurm")
+        return
     outcome = runner.run_all(jobs, settings)
     later = [name for name, result in outcome.items() if result == "later"]
     print(f"{len(outcome) - len(later)} of {len(outcome)} jobs are done; records in {options.runs}")

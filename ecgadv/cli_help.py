@@ -57,12 +57,14 @@ on from its last epoch. Several commands on one folder share the work.
 profiles:
   demo      the embedded synthetic beats: minutes on a laptop, never evidence
   compact   the real recordings, smaller networks or schedules, each difference in the record
+  short     the real recordings, the paper's networks, fewer epochs (paper A)
   paper     the real recordings, the paper's networks and protocol
 
 examples:
   ecgadv run paper-b --profile demo
   ecgadv run paper-b --profile paper --only '*/mlp/nsr-0.4/*' --seeds 1
   ecgadv run paper-b --profile paper --missing --device cuda --deadline 25
+  ecgadv run paper-a --profile short --device cuda --executor slurm --deadline 120
 """
 
 STATUS_EXAMPLES = """\
