@@ -199,7 +199,7 @@ def test_signs_of_failed_attacks(tmp_path):
 def test_sentences(some, tmp_path):
     compact = results(tmp_path)
     text = sentences_a.in_short(some, [None])
-    assert "SAP at 10 µV: undefended 0.0 %" in text
+    assert "SAP at 10 µV: undefended **0.0 %**;" in text
     assert "ADT, T = 1 keeps most" in text
     nothing = results(tmp_path / "nothing")
     assert "not run" in sentences_a.in_short(chosen_a.chosen(nothing), [])
@@ -209,8 +209,9 @@ def test_sentences(some, tmp_path):
     assert "20 N, 6 AF, 10 O, 4 ~" in text
     assert sentences_a.preferred({"compact": compact}, nothing) is compact
     table = rows(tables_a.planned(compact))
-    assert ("ADT, T = 5", "ours", "2 of 2") in table
-    assert len(table) == len(PLAN)
+    found = {row[0]: row[1:] for row in table}
+    assert found["ours"] == ("ADT, T = 5 (2 of 2 seeds)", "ADT, T = 2; ADT, T = 10; ADT, T = 20")
+    assert found["rescaled"] == ("nothing", "NSR, beta 1, per millivolt")
 
 
 @pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)

@@ -54,8 +54,8 @@ def in_short(every: Chosen, rulings: Iterable[Ruling | None]) -> Markdown:
     eps = chosen_a.level(found["ce"])
 
     def each(attack: str, level: float) -> str:
-        values = (f"{r.name} {at(r, attack, level)} %" for r in found.values())
-        return ", ".join(values)
+        values = (f"{r.name} **{at(r, attack, level)} %**" for r in found.values())
+        return "; ".join(values)
 
     ran = [r for r in chosen_a.of_the_paper(every).values() if r]
     best = max(ran, key=lambda r: r.accuracy("sap", eps, balanced=False).value)
@@ -67,5 +67,6 @@ def in_short(every: Chosen, rulings: Iterable[Ruling | None]) -> Markdown:
         f"* Under PGD at {chosen_a.in_unit(best, least)}: {each('pgd', least)}; "
         f"at {chosen_a.in_unit(best, eps)}: {each('pgd', eps)}.",
     ]
-    lines += [f"* Claim {r.claim}: **{r.verdict}**." for r in rulings if r]
+    verdicts = [f"{r.claim} **{r.verdict}**" for r in rulings if r]
+    lines += [f"* Claims: {', '.join(verdicts)}."] if verdicts else []
     return Markdown("\n".join(lines))

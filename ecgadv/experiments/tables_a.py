@@ -24,6 +24,8 @@ PAIRS = (
     (("adt-1", "eval-attack"), ("adt-1", "faithful"), "attack in eval mode, row A3"),
     (("adt-1", "selected-on-test"), ("adt-1", "faithful"), "epoch chosen on test part, row A7"),
     (("adt-1", "last-epoch"), ("adt-1", "faithful"), "last epoch, row A7"),
+    (("ce", "selected-on-test"), ("ce", "faithful"), "undefended, epoch chosen on test part"),
+    (("ce", "last-epoch"), ("ce", "faithful"), "undefended, last epoch"),
     (("initadt-1", "faithful"), ("adt-1", "faithful"), "attacks for teacher only, Init-ADT"),
     (("distadt-1", "faithful"), ("adt-1", "faithful"), "attacks for student only, Dist-ADT"),
     (("distillation-1", "faithful"), ("ce", "faithful"), "distillation, no attacks"),
@@ -32,15 +34,17 @@ PAIRS = (
 
 
 def planned(results: Results) -> Table:
-    """Return every configuration of the profile, and how many of its seeds there are."""
-    every = chosen_a.chosen(results)
-    rows = [
-        (name(which), which[1], f"{len(result.seeds)} of {seeds}" if result else NOT_RUN)
-        for (which, result), seeds in zip(
-            every.items(), chosen_a.planned(results.profile).values(), strict=True
-        )
-    ]
-    return of_rows(("defense", "variant", "seeds"), rows)
+    """Return what the profile holds, and of which of it there are how many seeds."""
+    groups: dict[str, tuple[list[str], list[str]]] = {}
+    seeds = chosen_a.planned(results.profile)
+    for which, result in chosen_a.chosen(results).items():
+        done, missing = groups.setdefault(which[1], ([], []))
+        if result is None:
+            missing.append(name(which))
+        else:
+            done.append(f"{name(which)} ({len(result.seeds)} of {seeds[which]} seeds)")
+    rows = [(v, "; ".join(d) or "nothing", "; ".join(m) or "-") for v, (d, m) in groups.items()]
+    return of_rows(("variant", "run", NOT_RUN), rows)
 
 
 def clean(every: Chosen, reported_path: str | Path) -> Table:
