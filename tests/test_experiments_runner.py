@@ -207,7 +207,7 @@ def test_jobs_that_build_on_one_network_wait_only_while_it_is_trained(beats, tmp
 
 
 def test_what_a_job_builds_on_is_trained_for_each_of_its_seeds(tmp_path, begun):
-    config = replace(tiny.ADVERSARIAL, initial=tiny.PLAIN, attacks=())
+    config = replace(tiny.ADVERSARIAL, surrogate=tiny.PLAIN, attacks=())
     job = Job(config, (1, 2))
     assert run_all([job], Options(tmp_path)) == {job.name: "done"}
     assert begun == [(tiny.PLAIN.label, 1), (tiny.PLAIN.label, 2), (config.label, 1, 2)]

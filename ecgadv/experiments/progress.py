@@ -6,8 +6,12 @@ import time
 LOG_EVERY = 60.0  # seconds between two lines of a log
 
 
+class Busy(Exception):  # noqa: N818  it is not an error: the job is looked at again
+    """Another process is at this job, or at what it builds on."""
+
+
 class Progress:
-    """Progress of one job.
+    """Progress of one job; of one that is busy elsewhere it says nothing.
 
     Args:
         name: what is running.
@@ -37,10 +41,12 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *failure) -> None:
+    def __exit__(self, failure, *_) -> None:
         if self.bar is not None:
             self.bar.close()
-        word = "finished" if failure[0] is None else "stopped"
+        if failure is Busy:
+            return
+        word = "finished" if failure is None else "stopped"
         seconds = time.monotonic() - self.began
         print(f"{self.name}: {word} after {seconds:.0f} s", file=sys.stderr, flush=True)
 

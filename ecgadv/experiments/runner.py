@@ -20,7 +20,7 @@ from ecgadv import data
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import run, suites
 from ecgadv.experiments.config import Config, run_key, training_key
-from ecgadv.experiments.progress import Progress
+from ecgadv.experiments.progress import Busy, Progress
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Store
 from ecgadv.training import OutOfTime
@@ -112,44 +112,41 @@ def run_job(job: Job, options: Options, slot: int = 0) -> str:
         for left in without_done([job], store):
             with Progress(left.name, slot) as progress:
                 session = _session(options, progress)
-                for before in left.config.builds_on().values():
-                    if not _trained(before, left.seeds, session):
-                        return "busy"
-                with _locked(left.config, left.seeds, store) as ours:
-                    if not ours:
-                        return "busy"
+                _train_before(left.config, left.seeds, session)
+                with _locked(left.config, left.seeds, store):
                     run.train_missing(left.config, left.seeds, session)
                     for seed in left.seeds:
                         run.run_once(left.config, seed, session)
     except OutOfTime:
         return "later"
+    except Busy:
+        return "busy"
     return "done"
 
 
-def _trained(config: Config, seeds: tuple[int, ...], session: Session) -> bool:
-    """Train what another config builds on; False if another process is at it.
+def _train_before(config: Config, seeds: tuple[int, ...], session: Session) -> None:
+    """Train what a config builds on.
 
-    The lock is held no longer than that, so that all that builds on one network can run at once.
+    Its locks are held no longer than that, so that all that builds on one network can run at once.
     """
-    missing = tuple(seed for seed in seeds if session.weights(config, seed) is None)
-    if not missing:
-        return True
-    if not all(_trained(before, missing, session) for before in config.builds_on().values()):
-        return False
-    with _locked(config, missing, session.store) as ours:
-        if ours:
-            for seed in missing:
-                run.train_missing(config, [seed], session)
-        return ours
+    for before in config.builds_on().values():
+        missing = tuple(seed for seed in seeds if session.weights(before, seed) is None)
+        if missing:
+            _train_before(before, missing, session)
+            with _locked(before, missing, session.store):
+                for seed in missing:
+                    run.train_missing(before, [seed], session)
 
 
 @contextlib.contextmanager
-def _locked(config: Config, seeds: tuple[int, ...], store: Store) -> Iterator[bool]:
-    """Lock each seed's weights, whatever seeds and attacks another command groups."""
+def _locked(config: Config, seeds: tuple[int, ...], store: Store) -> Iterator[None]:
+    """Lock each seed's weights, whatever another command groups; raise Busy if one is taken."""
     own = fingerprint(config.dataset)
     with contextlib.ExitStack() as locks:
         keys = [training_key(config, seed, own) for seed in seeds]
-        yield all(locks.enter_context(store.lock(key)) for key in keys)
+        if not all(locks.enter_context(store.lock(key)) for key in keys):
+            raise Busy
+        yield
 
 
 def _session(options: Options, progress: Progress) -> Session:
