@@ -269,10 +269,14 @@ def test_learning_curves_start_at_one(mlp):
     assert lines["undefended"].y == [1.0, 0.5]
 
 
-def test_costs_list_what_was_planned(mlp):
-    found = {row[1]: row for row in rows(exports.costs(mlp.records)) if row[0] == "paper"}
+def test_costs_list_what_was_run_and_then_what_was_not(mlp):
+    found = {row[1]: row for row in rows(exports.costs(mlp.records, "paper-b"))}
     assert found["`beatwise/mlp/ce/faithful`"][2:] == ("2 of 3", "0.2", "0.0", "CPU")
-    assert found["`beatwise/mlp/at-0.3/faithful`"][2] == "not run"
+    assert "`beatwise/mlp/at-0.3/faithful`" not in found
+    missing = exports.not_run(mlp.records, "paper-b").splitlines()
+    (line,) = [line for line in missing if line.startswith("* paper: ")]
+    assert "`beatwise/mlp/at-0.3/faithful`" in line
+    assert "`beatwise/mlp/ce/faithful`" not in line
 
 
 def test_records_are_listed_with_their_commit(mlp):

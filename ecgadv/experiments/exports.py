@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgadv.claims import NOT_RUN
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
+from ecgadv.experiments.config import Config
 from ecgadv.experiments.results import WORST, Result, Results
 from ecgadv.experiments.sentences import Markdown
 from ecgadv.experiments.store import Record
@@ -16,22 +16,40 @@ from ecgadv.experiments.tables import SHOWN_EPS, of_rows
 from ecgadv.figures import Table
 
 
-def costs(records: Sequence[Record]) -> Table:
-    """Return for every planned config its seeds and the minutes of one seed, on each device."""
+def costs(records: Sequence[Record], suite: str) -> Table:
+    """Return for every config of a suite that was run its seeds and the minutes of one seed."""
     rows = []
-    for suite, profile in suites.known():
-        for config, planned in suites.plan(suite, profile):
-            found = [r for r in records if _names(r) == (suite, profile, config.label)]
-            minutes = ("", "", "")
-            if found:
-                training = np.mean([r.run["training"]["seconds"] for r in found]) / 60
-                attacking = np.mean([r.run["seconds"] for r in found]) / 60
-                devices = sorted({r.run["device"] for r in found})
-                minutes = (f"{training:.1f}", f"{attacking:.1f}", ", ".join(devices))
-            seeds = f"{len({r.seed for r in found})} of {planned}" if found else NOT_RUN
+    for profile, config, planned in _planned(suite):
+        found = [r for r in records if _names(r) == (suite, profile, config.label)]
+        if found:
+            training = np.mean([r.run["training"]["seconds"] for r in found]) / 60
+            attacking = np.mean([r.run["seconds"] for r in found]) / 60
+            devices = ", ".join(sorted({r.run["device"] for r in found}))
+            seeds = f"{len({r.seed for r in found})} of {planned}"
+            minutes = (f"{training:.1f}", f"{attacking:.1f}", devices)
             rows.append((profile, f"`{config.label}`", seeds, *minutes))
     head = ("profile", "config", "seeds", "training, min a seed", "attacks, min a seed", "device")
     return of_rows(head, rows)
+
+
+def not_run(records: Sequence[Record], suite: str) -> Markdown:
+    """Name the configs of a suite that have no record, profile by profile."""
+    done = {_names(record) for record in records}
+    missing: dict[str, list[str]] = {}
+    for profile, config, _ in _planned(suite):
+        if (suite, profile, config.label) not in done:
+            missing.setdefault(profile, []).append(f"`{config.label}`")
+    lines = [f"* {profile}: {', '.join(labels)}" for profile, labels in missing.items()]
+    return Markdown("\n".join(["Planned and not run:", "", *lines]) if lines else "All was run.")
+
+
+def _planned(suite: str) -> list[tuple[str, Config, int]]:
+    """Return (profile, config, number of seeds) for every config of a suite."""
+    return [
+        (profile, config, seeds)
+        for name, profile in suites.known(suite)
+        for config, seeds in suites.plan(name, profile)
+    ]
 
 
 def listed(records: Sequence[Record]) -> Table:
