@@ -20,21 +20,33 @@ class Markdown(str):
 
 
 def shown(results: Results, network: str) -> Markdown:
-    """Say which records a section shows, and how their runs differ from the paper's."""
+    """Say which records a section on paper B shows, and how their runs differ from the paper's."""
     found = results.pick(network=network)
+    return used(results, found, f"{network.upper()}, profile `{results.profile}`", "paper-b")
+
+
+def used(
+    results: Results, found: Sequence[Result], what: str, suite: str, sample: str = ""
+) -> Markdown:
+    """Say which records a section shows, and how their runs differ from the paper's.
+
+    Args:
+        results: where they come from.
+        found: those that are shown.
+        what: the beginning of the text, in bold.
+        suite: whose command makes them where there are none.
+        sample: what to say of their test examples.
+    """
     if not found:
-        return Markdown(
-            f"**{network.upper()}, profile `{results.profile}`: not run.** "
-            f"`ecgadv run paper-b --profile {results.profile}` makes these results."
-        )
+        command = f"`ecgadv run {suite} --profile {results.profile}`"
+        return Markdown(f"**{what}: not run.** {command} makes these results.")
     records = [record for result in found for record in result.records]
     released = sum(results.released(record) for record in records)
     data = records[0].run["data"]
     lines = [
-        f"**{network.upper()}, profile `{results.profile}`**: {len(found)} configurations, "
-        f"{len(records)} records, {released} of them released with the book and "
-        f"{len(records) - released} made here; data `{data['name']}` "
-        f"`{data['fingerprint'][:12]}`."
+        f"**{what}**: {len(found)} configurations, {len(records)} records, {released} of them "
+        f"released with the book and {len(records) - released} made here; data `{data['name']}` "
+        f"`{data['fingerprint'][:12]}`{sample}."
     ]
     if differs := tables.differences(found):
         lines += ["", "How these runs differ from the paper:", "", differs]
@@ -126,7 +138,20 @@ def beside_log(nsr: Result | None, path: str | Path) -> Markdown:
 
 
 def rule(claim: Mapping, judgement: Judgement | None) -> Markdown:
-    """Write a claim, its rule, what was found, and the verdict."""
+    """Write a claim of paper B, its rule, what was found, and the verdict."""
+    if judgement is None:
+        return statement(claim, None, "")
+    missing = f" Not run: {', '.join(judgement.missing)}." if judgement.missing else ""
+    verdict = f"{judgement.verdict}.** On MIT-BIH, where it was run: {judgement.on_data}.{missing}"
+    return statement(claim, _findings(judgement), verdict)
+
+
+def statement(claim: Mapping, found: tables.Table | None, verdict: str) -> Markdown:
+    """Write a claim, its rule, what was found, and the verdict; without findings it was not run.
+
+    Args:
+        verdict: text that begins within bold type.
+    """
     margin = f"{100 * claim['rule']['margin']:g}"
     lines = [
         f"### Claim {claim['id']}",
@@ -136,15 +161,9 @@ def rule(claim: Mapping, judgement: Judgement | None) -> Markdown:
         f"**Rule.** {claim['rule']['text'].replace('{margin}', margin)}",
         "",
     ]
-    if judgement is None:
+    if found is None:
         return Markdown("\n".join([*lines, "**Verdict: not run.**"]))
-    lines.append(_findings(judgement)._repr_markdown_())
-    missing = f" Not run: {', '.join(judgement.missing)}." if judgement.missing else ""
-    lines += [
-        f"**Verdict: {judgement.verdict}.** On MIT-BIH, where it was run: {judgement.on_data}."
-        f"{missing}",
-    ]
-    return Markdown("\n".join(lines))
+    return Markdown("\n".join([*lines, found._repr_markdown_(), f"**Verdict: {verdict}"]))
 
 
 def _findings(judgement: Judgement) -> tables.Table:

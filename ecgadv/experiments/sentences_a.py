@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ecgadv.claims import NOT_RUN
-from ecgadv.experiments import chosen_a, tables
+from ecgadv.experiments import chosen_a, sentences
 from ecgadv.experiments.chosen_a import Chosen, name
 from ecgadv.experiments.results import WORST, Results
 from ecgadv.experiments.sentences import Markdown
@@ -20,26 +20,13 @@ def preferred(every: Mapping[str, Results], evidence: Results) -> Results:
 
 def shown(results: Results) -> Markdown:
     """Say which records the chapter shows, and how their runs differ from the paper's."""
-    found = results.pick(network=chosen_a.NETWORK)
-    if not found:
-        return Markdown(
-            f"**Profile `{results.profile}`: not run.** "
-            f"`ecgadv run paper-a --profile {results.profile}` makes these results."
-        )
-    records = [record for result in found for record in result.records]
-    released = sum(results.released(record) for record in records)
-    data = records[0].run["data"]
-    counts = np.bincount(found[0].y, minlength=len(found[0].classes))
-    classes = ", ".join(f"{n} {c}" for c, n in zip(found[0].classes, counts, strict=True))
-    lines = [
-        f"**Profile `{results.profile}`**: {len(found)} configurations, {len(records)} records, "
-        f"{released} of them released with the book and {len(records) - released} made here; data "
-        f"`{data['name']}` `{data['fingerprint'][:12]}`, labels {data['labels']}; "
-        f"{len(found[0].y)} test records ({classes})."
-    ]
-    if differs := tables.differences(found):
-        lines += ["", "How these runs differ from the paper:", "", differs]
-    return Markdown("\n".join(lines))
+    found, sample = results.pick(network=chosen_a.NETWORK), ""
+    if found:
+        counts = np.bincount(found[0].y, minlength=len(found[0].classes))
+        classes = ", ".join(f"{n} {c}" for c, n in zip(found[0].classes, counts, strict=True))
+        labels = found[0].records[0].run["data"]["labels"]
+        sample = f", labels {labels}; {len(found[0].y)} test records ({classes})"
+    return sentences.used(results, found, f"Profile `{results.profile}`", "paper-a", sample)
 
 
 def in_short(every: Chosen, rulings: Iterable[Ruling | None]) -> Markdown:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ecgadv.experiments import measures_a as measures
-from ecgadv.experiments import tables
+from ecgadv.experiments import sentences, tables
 from ecgadv.experiments.measures_a import Measure
 from ecgadv.experiments.results import PROFILES, Result, Results, load
 from ecgadv.experiments.sentences import Markdown
@@ -227,20 +227,10 @@ RULES: dict[str, tuple[Callable[[Results, float], Grid], Callable[[Grid], str]]]
 
 def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
     """Write a claim, its rule, what was found, and the verdict, for the chapter on paper A."""
-    margin = f"{100 * claim['rule']['margin']:g}"
-    lines = [
-        f"### Claim {claim['id']}",
-        "",
-        f"> {claim['text']}",
-        "",
-        f"**Rule.** {claim['rule']['text'].replace('{margin}', margin)}",
-        "",
-    ]
     if ruling is None:
-        return Markdown("\n".join([*lines, "**Verdict: not run.**"]))
-    lines.append(_table(ruling)._repr_markdown_())
-    lines.append(f"**Verdict: {ruling.verdict}** (profile `{ruling.profile}`).{ruling.remarks}")
-    return Markdown("\n".join(lines))
+        return sentences.statement(claim, None, "")
+    verdict = f"{ruling.verdict}** (profile `{ruling.profile}`).{ruling.remarks}"
+    return sentences.statement(claim, _table(ruling), verdict)
 
 
 def _table(ruling: Ruling) -> tables.Table:
