@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 
+from ecgadv import data
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import provenance, run, runner, status, suites
 from ecgadv.experiments.config import training_key
@@ -204,6 +205,15 @@ def test_jobs_that_build_on_one_network_wait_only_while_it_is_trained(beats, tmp
     ]
     with store.lock(keys[1]) as mine:  # nobody has it locked any more
         assert mine
+
+
+def test_looking_again_at_a_busy_job_reads_no_data(beats, tmp_path, begun, monkeypatch):
+    job, store = Job(CHAINED[1], (0,)), Store(tmp_path)
+    with store.lock(training_key(tiny.UNDEFENDED, 0, beats.fingerprint)) as mine:
+        assert mine
+        assert runner.run_job(job, Options(tmp_path)) == "busy"
+        monkeypatch.setattr(data, "load", None)
+        assert runner.run_job(job, Options(tmp_path)) == "busy"
 
 
 def test_what_a_job_builds_on_is_trained_for_each_of_its_seeds(tmp_path, begun):

@@ -159,6 +159,7 @@ def _session(options: Options, progress: Progress) -> Session:
         deadline,
         on_progress=progress.update,
         command=options.command,
+        known_fingerprint=fingerprint,
         crafted=_CRAFTED,
     )
 

@@ -29,6 +29,7 @@ class Session:
         on_progress: called with a description and the share done, from 0 to 1.
         command: what makes the run again, for the record.
         released: records whose weights may be taken instead of training, or None.
+        known_fingerprint: gives a dataset's fingerprint where it is known without reading it.
     """
 
     store: Store
@@ -37,6 +38,7 @@ class Session:
     on_progress: Callable[[str, float], None] = lambda text, share: None
     command: str = "ecgadv.experiments.run.run_once"
     released: Store | None = field(default_factory=lambda: Store(released_folder()))
+    known_fingerprint: Callable[[str], str] | None = None
     crafted: dict = field(default_factory=dict)  # transferred examples, by what made them
     _data: dict = field(default_factory=dict)
 
@@ -46,12 +48,18 @@ class Session:
             self._data[name] = data.load(name)
         return self._data[name]
 
+    def fingerprint(self, name: str) -> str:
+        """Return the fingerprint of a dataset."""
+        if self.known_fingerprint is not None:
+            return self.known_fingerprint(name)
+        return self.dataset(name).fingerprint
+
     def weights(self, config: Config, seed: int) -> Path | None:
         """Return the file of the weights that `config` and `seed` give, or None.
 
         It is that of a training here or of a released record.
         """
-        key = training_key(config, seed, self.dataset(config.dataset).fingerprint)
+        key = training_key(config, seed, self.fingerprint(config.dataset))
         here = self.store.weights_folder(key) / WEIGHTS
         return here if here.exists() else self._released.get(key)
 
