@@ -71,7 +71,7 @@ class _Evaluation:
 
     def result(self) -> tuple[dict, dict[str, np.ndarray]]:
         logits = predict(self.model, self.x, batch_size=self.batch).numpy()
-        prediction = logits.argmax(1)
+        self.prediction = prediction = logits.argmax(1)
         numbers = {
             "clean": self._clean(prediction, self.y),
             "validation": self._clean(*self._validation()),
@@ -186,10 +186,9 @@ class _Evaluation:
                 batch_size=self.batch,
             )
         ends = predict(self.model, self.session.crafted[made], batch_size=self.batch).argmax(1)
-        clean = predict(self.model, self.x[index], batch_size=self.batch).argmax(1)
-        right = clean == torch.from_numpy(self.y[index])
+        clean = self.prediction[index]
         found = np.full(len(self.y), NOT_ATTACKED, np.uint8)
-        found[index] = torch.where(right, ends, clean).numpy()
+        found[index] = np.where(clean == self.y[index], ends.numpy(), clean)
         return np.where(candidates, found, NOT_ATTACKED)
 
     def _clean(self, prediction: np.ndarray, y: np.ndarray) -> dict:
