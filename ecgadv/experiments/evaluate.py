@@ -21,6 +21,7 @@ from ecgadv.evaluation.robustness import (
 from ecgadv.experiments import pairs
 from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.session import Session
+from ecgadv.experiments.unfinished import Arrays, Unfinished
 from ecgadv.models.precision import computing_in
 from ecgadv.threat import Threat
 from ecgadv.training import OutOfTime
@@ -46,22 +47,29 @@ def threat(unit: str, eps: float, *, bounded: bool = True, norm: str = "linf") -
 
 
 def evaluate(
-    config: Config, seed: int, model: nn.Module, dataset: data.Dataset, session: Session
-) -> tuple[dict, dict[str, np.ndarray]]:
+    config: Config,
+    seed: int,
+    model: nn.Module,
+    dataset: data.Dataset,
+    session: Session,
+    unfinished: Unfinished | None = None,
+) -> tuple[dict, Arrays]:
     """Return the numbers of metrics.json and the arrays of examples.npz.
 
-    Raises OutOfTime when the session's deadline passes between two attacks.
+    Each attack at each eps, and each lot of the boundary attack's pairs, is a part that
+    `unfinished` keeps. Raises OutOfTime when the session's deadline passes between two of them.
     """
+    unfinished = unfinished or Unfinished()
     with computing_in(config.precision, session.device):
-        return _Evaluation(config, seed, model, dataset, session).result()
+        return _Evaluation(config, seed, model, dataset, session, unfinished).result()
 
 
 class _Evaluation:
     """One network on the test part of its split."""
 
-    def __init__(self, config, seed, model, dataset, session):
+    def __init__(self, config, seed, model, dataset, session, unfinished):
         self.config, self.seed, self.model = config, seed, model
-        self.dataset, self.session = dataset, session
+        self.dataset, self.session, self.unfinished = dataset, session, unfinished
         self.parts = data.split(dataset, config.split)
         test = self.parts.test
         self.x, self.y = torch.from_numpy(dataset.x[test]), dataset.y[test]
@@ -69,7 +77,7 @@ class _Evaluation:
         self.classes = len(dataset.classes)
         self.batch = BATCH[config.model]
 
-    def result(self) -> tuple[dict, dict[str, np.ndarray]]:
+    def result(self) -> tuple[dict, Arrays]:
         logits = predict(self.model, self.x, batch_size=self.batch).numpy()
         self.prediction = prediction = logits.argmax(1)
         numbers = {
@@ -88,8 +96,10 @@ class _Evaluation:
         levels = [(attack, eps) for attack in self.config.attacks for eps in attack.eps]
         found: dict[str, dict[float, np.ndarray]] = {a.name: {} for a in self.config.attacks}
         for done, (attack, eps) in enumerate(levels):
-            self._report(f"{attack.name} eps {eps:g}", done / len(levels))
-            found[attack.name][eps] = self._attack(attack, eps, found[attack.name])
+            self.report(f"{attack.name} eps {eps:g}", done / len(levels))
+            attacked = partial(self._attack, attack, eps, found[attack.name])
+            kept = self.unfinished.once(f"{attack.name}-{eps:g}", attacked)
+            found[attack.name][eps] = kept["predicted"]
         for attack in self.config.attacks:
             held = {eps: flags_of(p, self.y) for eps, p in found[attack.name].items()}
             examples |= {f"held/{attack.name}/{eps:g}": flags for eps, flags in held.items()}
@@ -99,7 +109,6 @@ class _Evaluation:
                 examples |= {f"predicted/{attack.name}/{e:g}": p for e, p in ends.items()}
                 numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
         if self.config.boundary:
-            self._report("boundary attack", 1.0)
             numbers["boundary"], arrays = pairs.attacked(self)
             examples |= arrays
         return numbers, examples
@@ -120,7 +129,8 @@ class _Evaluation:
         weights = training_key(self.config.surrogate, self.seed, self.dataset.fingerprint)
         return weights, self.parts.test.tobytes(), self.config.precision, repr(attack)
 
-    def _report(self, text: str, share: float) -> None:
+    def report(self, text: str, share: float) -> None:
+        """Say what begins; raise OutOfTime if the deadline has passed."""
         if self.session.deadline is not None and time.monotonic() > self.session.deadline:
             raise OutOfTime
         self.session.on_progress(text, share)
@@ -130,7 +140,7 @@ class _Evaluation:
         logits = predict(self.model, torch.from_numpy(self.dataset.x[index]), batch_size=self.batch)
         return logits.argmax(1).numpy(), self.dataset.y[index]
 
-    def _attack(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> np.ndarray:
+    def _attack(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> Arrays:
         """Return the classes under attack at one eps; `before` holds those at smaller ones."""
         candidates = subset(self.y, attack.per_class)
         found = np.full(len(self.y), NOT_ATTACKED, np.uint8)
@@ -151,7 +161,7 @@ class _Evaluation:
                 batch_size=self.batch,
                 candidates=candidates,
             )
-        return np.where(candidates, now, found)
+        return {"predicted": np.where(candidates, now, found)}
 
     def _function(self, attack: Attack, eps: float):
         options = dict(attack.options)

@@ -5,14 +5,18 @@ the other from which the walks start (PROTOCOLS 2.5). A network is attacked itse
 and it reads the examples that were found against the surrogate, which is what the authors report.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ecgadv import attacks
 from ecgadv.evaluation.robustness import NOT_ATTACKED, predict
+from ecgadv.experiments.unfinished import Arrays
 
 SEED = 0
+LOT = 100  # pairs that walk together and are kept together: minutes of work on a full network
 
 
 def draw(y: np.ndarray, classes: int, number: int) -> np.ndarray:
@@ -32,7 +36,7 @@ def draw(y: np.ndarray, classes: int, number: int) -> np.ndarray:
     return np.concatenate(drawn)
 
 
-def attacked(evaluation) -> tuple[dict, dict[str, np.ndarray]]:
+def attacked(evaluation) -> tuple[dict, Arrays]:
     """Return the numbers and arrays of the boundary attack on an evaluation's network.
 
     The arrays hold one value a pair: `boundary/original` and `boundary/start`, positions in the
@@ -43,10 +47,12 @@ def attacked(evaluation) -> tuple[dict, dict[str, np.ndarray]]:
     """
     options = dict(evaluation.config.boundary)
     pairs = draw(evaluation.y, evaluation.classes, options.pop("pairs"))
-    own = _walk(evaluation, evaluation.model, pairs, options)
+    own = _walks(evaluation, "itself", evaluation.model, pairs, options)
     made = evaluation.crafting("boundary", evaluation.config.boundary)
     if made not in evaluation.session.crafted:
-        evaluation.session.crafted[made] = _walk(evaluation, evaluation.surrogate(), pairs, options)
+        surrogate = evaluation.surrogate()
+        walks = _walks(evaluation, "surrogate", surrogate, pairs, options)
+        evaluation.session.crafted[made] = walks
     moved = evaluation.session.crafted[made]
     read = predict(evaluation.model, moved["x_adv"], batch_size=evaluation.batch).argmax(1)
     transfer = np.where(np.isnan(moved["distance"]), NOT_ATTACKED, read.numpy()).astype(np.uint8)
@@ -67,7 +73,7 @@ def attacked(evaluation) -> tuple[dict, dict[str, np.ndarray]]:
     return numbers, {f"boundary/{name}": values for name, values in arrays.items()}
 
 
-def _summary(walks: dict) -> dict:
+def _summary(walks: Arrays) -> dict:
     """Return how many pairs were walked, how near they came, and what they asked."""
     found = walks["distance"][~np.isnan(walks["distance"])]
     return {
@@ -79,7 +85,17 @@ def _summary(walks: dict) -> dict:
     }
 
 
-def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict) -> dict:
+def _walks(evaluation, whom: str, model: nn.Module, pairs: np.ndarray, options: dict) -> Arrays:
+    """Return what `_walk` does for all pairs, lot by lot."""
+    lots = []
+    for first in range(0, len(pairs), LOT):
+        evaluation.report(f"boundary attack on {whom}, pair {first + 1}", first / len(pairs))
+        walk = partial(_walk, evaluation, model, pairs[first : first + LOT], options, SEED + first)
+        lots.append(evaluation.unfinished.once(f"boundary-{whom}-{first}", walk))
+    return {name: np.concatenate([lot[name] for lot in lots]) for name in lots[0]}
+
+
+def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict, seed: int) -> Arrays:
     """Return x_adv (P, C, L), distance (P,) and queries (P,) of the walks against one network.
 
     As in the authors' code a pair is skipped unless the network reads both recordings right; also
@@ -95,7 +111,7 @@ def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict) -> dic
         fit &= predict(model, recordings, batch_size=evaluation.batch).argmax(1).numpy() == label
     rows = torch.from_numpy(np.flatnonzero(fit))
     walks = {
-        "x_adv": x.clone(),
+        "x_adv": x.numpy().copy(),
         "distance": np.full(len(pairs), np.nan, np.float32),
         "queries": np.zeros(len(pairs), np.int32),
     }
@@ -112,11 +128,11 @@ def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict) -> dic
         moved(start),
         target=moved(torch.from_numpy(wanted[1])),
         mask=moved(mask),
-        generator=torch.Generator(device).manual_seed(SEED),
+        generator=torch.Generator(device).manual_seed(seed),
         **options,
     )
     samples = mask[rows].sum((-2, -1)).sqrt()  # the root of their number: L2 norm to RMS
-    walks["x_adv"][rows] = found.x_adv.cpu()
+    walks["x_adv"][fit] = found.x_adv.cpu().numpy()
     walks["distance"][fit] = (found.distance.cpu() / samples).numpy()
     walks["queries"][fit] = found.queries.cpu().numpy()
     return walks

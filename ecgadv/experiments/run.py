@@ -1,6 +1,7 @@
 """One run: train a network or take the weights that are there, attack it, write the record."""
 
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from ecgadv.experiments.config import Config, as_dict, run_key, training_key
 from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate, threat
 from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
 from ecgadv.experiments.store import Record
+from ecgadv.experiments.unfinished import Unfinished
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.training import Samples, train
 
@@ -180,12 +182,14 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
     dataset = session.dataset(config.dataset)
     key = run_key(config, seed, dataset.fingerprint)
     if record := session.store.get(key):
+        session.store.clear_evaluation(key)
         return record
     train_missing(config, [seed], session)
     weights = session.weights(config, seed)
     model = load_model(config, dataset, weights).to(session.device)
     began = time.monotonic()
-    numbers, examples = evaluate(config, seed, model, dataset, session)
+    unfinished = _unfinished(key, weights, session)
+    numbers, examples = evaluate(config, seed, model, dataset, session, unfinished)
     run = {
         "config": as_dict(config),
         "seed": seed,
@@ -201,7 +205,7 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
             role: {"label": other.label, "training": training_key(other, seed, dataset.fingerprint)}
             for role, other in config.builds_on().items()
         },
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(time.monotonic() - began + unfinished.seconds, 1),
         **provenance.environment(session.device),
         "training": {
             "key": training_key(config, seed, dataset.fingerprint),
@@ -213,7 +217,14 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         _write_json(part / "metrics.json", numbers)
         np.savez_compressed(part / "examples.npz", **examples)
         (part / WEIGHTS).write_bytes(weights.read_bytes())
+    session.store.clear_evaluation(key)
     return Record(session.store.root / key)
+
+
+def _unfinished(key: str, weights: Path, session: Session) -> Unfinished:
+    """Return what is kept of this evaluation, of these very weights and on this kind of device."""
+    about = weights.read_bytes() + provenance.device_name(session.device).encode()
+    return Unfinished(session.store.evaluation(key) / hashlib.sha256(about).hexdigest()[:16])
 
 
 def _training_of(weights: Path) -> dict:

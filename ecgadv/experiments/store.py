@@ -114,6 +114,14 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
+    def evaluation(self, key: str) -> Path:
+        """Where the finished parts of an evaluation wait for its record."""
+        return self.root / "checkpoints" / key
+
+    def clear_evaluation(self, key: str) -> None:
+        """Remove the parts of an evaluation whose record is there."""
+        shutil.rmtree(self.evaluation(key), ignore_errors=True)
+
     @contextlib.contextmanager
     def publish(self, folder: Path) -> Iterator[Path]:
         """Give a temporary folder to write into, and move it to `folder` if all went well.

@@ -1,0 +1,70 @@
+"""What an evaluation has found so far, kept on disk until its record is published."""
+
+import errno
+import time
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+
+Arrays = dict[str, np.ndarray]
+
+
+class Unfinished:
+    """The finished parts of an evaluation, one file each: a killed one goes on with the rest.
+
+    Args:
+        folder: where the files lie, made when the first part is done; None keeps nothing.
+
+    Attributes:
+        seconds: what the parts took that an earlier process had done.
+    """
+
+    def __init__(self, folder: Path | None = None):
+        self.folder = folder
+        self.seconds = 0.0
+
+    def once(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays of the part `name`: those kept, or those that `make` returns now.
+
+        Raises:
+            EcgadvError: the file is damaged, or the disk is full.
+        """
+        if self.folder is None:
+            return make()
+        path = self.folder / f"{name}.npz"
+        if path.exists():
+            arrays = _read(path)
+            self.seconds += float(arrays.pop("seconds"))
+            return arrays
+        began = time.monotonic()
+        arrays = make()
+        _write(path, {**arrays, "seconds": np.float64(time.monotonic() - began)})
+        return arrays
+
+
+def _read(path: Path) -> Arrays:
+    try:
+        with path.open("rb") as file, np.load(file) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        text = f"checkpoint {path.parent.name}/{path.name} is damaged ({error}); delete it"
+        raise EcgadvError(f"{text} and run the command again") from error
+
+
+def _write(path: Path, arrays: Arrays) -> None:
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            np.savez(file, **arrays)
+        part.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            text = f"no space left under {path.parent}; free some and run the command again"
+            raise EcgadvError(text) from error
+        raise
