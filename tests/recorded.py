@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from ecgadv.experiments.results import load
 from ecgadv.experiments.store import Store
+from ecgadv.pages.results import load
 
 LEVELS = (0.01, 0.05, 0.1)
 OPTIONS = {

@@ -6,8 +6,8 @@ import numpy as np
 
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import as_dict
-from ecgadv.experiments.results import load
 from ecgadv.experiments.store import Store
+from ecgadv.pages.results import load
 
 LABELS = np.repeat([0, 1, 2, 3], [20, 6, 10, 4]).astype(np.uint8)
 CLASSES = ["N", "AF", "O", "~"]

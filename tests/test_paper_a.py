@@ -12,12 +12,12 @@ from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import scores
 from ecgadv.evaluation.intervals import bootstrap_interval
-from ecgadv.experiments import chosen_a, failures, paper_a, sentences_a, tables_a, waveforms
-from ecgadv.experiments.names import plain
-from ecgadv.experiments.results import WORST
 from ecgadv.figures.panels import Drawing, NotRun
 from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
+from ecgadv.pages import chosen_a, failures, paper_a, sentences_a, tables_a, waveforms
+from ecgadv.pages.names import plain
+from ecgadv.pages.results import WORST
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 FIGURES = (

@@ -7,9 +7,9 @@ from recorded import LABELS, LEVELS, held, results, write
 from ecgadv import claims
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
-from ecgadv.experiments import failures, verdicts
-from ecgadv.experiments.results import IN_RANGE, WORST, best, difference, plain
 from ecgadv.experiments.store import Store
+from ecgadv.pages import failures, verdicts
+from ecgadv.pages.results import IN_RANGE, WORST, best, difference, plain
 
 CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
 

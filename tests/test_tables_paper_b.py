@@ -12,10 +12,10 @@ from recorded import held, results, write
 
 from ecgadv import attacks, figures
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import exports, live, paper_b, sentences, tables, units, verdicts
-from ecgadv.experiments.results import WORST
 from ecgadv.figures import panels, signals
 from ecgadv.models import build
+from ecgadv.pages import exports, live, paper_b, sentences, tables, units, verdicts
+from ecgadv.pages.results import WORST
 
 BOOK = Path(__file__).parents[1] / "book"
 REPORTED = BOOK / "reported.yml"

@@ -8,9 +8,9 @@ from recorded import LABELS, held, write
 
 from ecgadv import claims
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import measures_a, verdicts, verdicts_a
-from ecgadv.experiments.results import load
 from ecgadv.experiments.store import Store
+from ecgadv.pages import measures_a, verdicts, verdicts_a
+from ecgadv.pages.results import load
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 CLAIMS = {claim["id"]: claim for claim in claims.load_claims(BOOK / "claims.yml")}

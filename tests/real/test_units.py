@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from ecgadv.experiments import units
+from ecgadv.pages import units
 
 STORED = Path(__file__).parents[2] / "book" / "recordings.yml"
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ecgadv.claims import NOT_RUN
-from ecgadv.experiments import chosen_a, sentences
-from ecgadv.experiments.chosen_a import Chosen, name
-from ecgadv.experiments.results import WORST, Results
-from ecgadv.experiments.sentences import Markdown
-from ecgadv.experiments.tables_a import at
-from ecgadv.experiments.verdicts_a import Ruling
+from ecgadv.pages import chosen_a, sentences
+from ecgadv.pages.chosen_a import Chosen, name
+from ecgadv.pages.results import WORST, Results
+from ecgadv.pages.sentences import Markdown
+from ecgadv.pages.tables_a import at
+from ecgadv.pages.verdicts_a import Ruling
 
 
 def preferred(every: Mapping[str, Results], evidence: Results) -> Results:

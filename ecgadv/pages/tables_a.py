@@ -8,12 +8,12 @@ import numpy as np
 
 from ecgadv.claims import NOT_RUN, reported
 from ecgadv.evaluation.indicators import beaten_by, large_budget_holds
-from ecgadv.experiments import chosen_a
-from ecgadv.experiments.chosen_a import NAMES, Chosen, name
-from ecgadv.experiments.failures import Sign
-from ecgadv.experiments.results import WORST, Result, Results, difference
-from ecgadv.experiments.tables import bounds, of_rows, percent, signed, signed_bounds
 from ecgadv.figures import Table
+from ecgadv.pages import chosen_a
+from ecgadv.pages.chosen_a import NAMES, Chosen, name
+from ecgadv.pages.failures import Sign
+from ecgadv.pages.results import WORST, Result, Results, difference
+from ecgadv.pages.tables import bounds, of_rows, percent, signed, signed_bounds
 
 AUTHORS = "pgd-authors"
 COMPARED = tuple(attack for attack in NAMES if attack != AUTHORS)  # all at one eps

@@ -3,7 +3,7 @@
 The recordings are not part of the repository, so `book/waveforms.yml` keeps a few seconds of two
 perturbations. It was written, for the record of an undefended network, by
 
-    python -m ecgadv.experiments.waveforms KEY > book/waveforms.yml
+    python -m ecgadv.pages.waveforms KEY > book/waveforms.yml
 """
 
 import json
@@ -157,7 +157,7 @@ def _recording(found: dict, recordings: Path) -> np.ndarray | None:
 
 if __name__ == "__main__":
     record = find(sys.argv[1], [Path("runs"), released_folder()])
-    print("# Written by ecgadv/experiments/waveforms.py; the recording itself is PhysioNet's.")
+    print("# Written by ecgadv/pages/waveforms.py; the recording itself is PhysioNet's.")
     written = made(record, data.load(record.config["dataset"]))
     lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in written.items())
     print("{", ",\n".join(lines), "}", sep="\n")

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from ecgadv import figures
-from ecgadv.experiments import chosen_a, tables_a
-from ecgadv.experiments.chosen_a import NAMES, Chosen, in_unit, level
-from ecgadv.experiments.names import place
-from ecgadv.experiments.paper_b import dot
-from ecgadv.experiments.results import WORST, Estimate, Result, difference
-from ecgadv.experiments.tables import percent
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.figures.strips import strips
+from ecgadv.pages import chosen_a, tables_a
+from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
+from ecgadv.pages.names import place
+from ecgadv.pages.paper_b import dot
+from ecgadv.pages.results import WORST, Estimate, Result, difference
+from ecgadv.pages.tables import percent
 
 INTERVALS = (
     "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds, if "

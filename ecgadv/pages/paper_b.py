@@ -7,8 +7,9 @@ import numpy as np
 
 from ecgadv import figures
 from ecgadv.claims import NOT_TRANSCRIBED, reported
-from ecgadv.experiments import tables, units
-from ecgadv.experiments.results import (
+from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
+from ecgadv.pages import tables, units
+from ecgadv.pages.results import (
     AREA_TO,
     IN_RANGE,
     WORST,
@@ -17,7 +18,6 @@ from ecgadv.experiments.results import (
     Results,
     difference,
 )
-from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 
 EPS_AXIS = "eps (share of the beat's range)"
 ACCURACY_AXIS = "class-balanced accuracy"
@@ -41,7 +41,7 @@ def curves(
     Args:
         results: by defense, None where not run.
         attack: name of the attack, or the worst case.
-        facts: what the noise level is in microvolts, see `ecgadv.experiments.units`.
+        facts: what the noise level is in microvolts, see `ecgadv.pages.units`.
     """
     found = [result for result in results.values() if result]
     if not found:

@@ -21,10 +21,10 @@ from ecgadv.evaluation.indicators import Indicator, gains_from_more_steps, zero_
 from ecgadv.evaluation.robustness import attack_flags, predict
 from ecgadv.experiments.config import from_dict
 from ecgadv.experiments.evaluate import threat as budget
-from ecgadv.experiments.results import Result, Results
 from ecgadv.experiments.session import fresh_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
+from ecgadv.pages.results import Result, Results
 
 STEP = 0.01  # paper B's, in units of the beat's range
 
@@ -238,7 +238,7 @@ def learning_curves(results: Sequence[Result]) -> dict[str, Line]:
     The losses are different formulas, so only their course can be compared. The line is the mean
     over seeds, which train side by side.
     """
-    from ecgadv.experiments.paper_b import look_of
+    from ecgadv.pages.paper_b import look_of
 
     lines = {}
     for result in results:

@@ -9,11 +9,11 @@ import numpy as np
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import Config
-from ecgadv.experiments.results import WORST, Result, Results
-from ecgadv.experiments.sentences import Markdown
 from ecgadv.experiments.store import Record
-from ecgadv.experiments.tables import SHOWN_EPS, of_rows
 from ecgadv.figures import Table
+from ecgadv.pages.results import WORST, Result, Results
+from ecgadv.pages.sentences import Markdown
+from ecgadv.pages.tables import SHOWN_EPS, of_rows
 
 
 def costs(records: Sequence[Record], suite: str) -> Table:

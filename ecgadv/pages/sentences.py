@@ -5,11 +5,11 @@ from pathlib import Path
 
 from ecgadv.claims import reported
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
-from ecgadv.experiments import tables
-from ecgadv.experiments.failures import Sign
-from ecgadv.experiments.results import IN_RANGE, WORST, Result, Results
-from ecgadv.experiments.tables import ATTACK_NAMES, SHOWN_EPS, percent
-from ecgadv.experiments.verdicts import Judgement, points
+from ecgadv.pages import tables
+from ecgadv.pages.failures import Sign
+from ecgadv.pages.results import IN_RANGE, WORST, Result, Results
+from ecgadv.pages.tables import ATTACK_NAMES, SHOWN_EPS, percent
+from ecgadv.pages.verdicts import Judgement, points
 
 
 class Markdown(str):

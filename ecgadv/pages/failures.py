@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.indicators import Indicator, beaten_by, large_budget_holds, not_monotone
-from ecgadv.experiments.results import WORST, Result
-from ecgadv.experiments.tables import ATTACK_NAMES
 from ecgadv.figures import Table
+from ecgadv.pages.results import WORST, Result
+from ecgadv.pages.tables import ATTACK_NAMES
 
 
 class AttackFailedError(EcgadvError):

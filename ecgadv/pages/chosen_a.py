@@ -12,8 +12,8 @@ from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.evaluation.scores import Share
 from ecgadv.experiments import suites
 from ecgadv.experiments.evaluate import HAN_CLASSES
-from ecgadv.experiments.names import place, plain
-from ecgadv.experiments.results import WORST, Estimate, Result, Results
+from ecgadv.pages.names import place, plain
+from ecgadv.pages.results import WORST, Estimate, Result, Results
 
 NETWORK = "han"
 NAMES = {

@@ -18,8 +18,8 @@ from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examp
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import as_dict
-from ecgadv.experiments.names import place, plain
 from ecgadv.experiments.store import Record, Store, merged
+from ecgadv.pages.names import place, plain
 
 # The order in which a page prefers them (DESIGN.md); demo is never evidence.
 PROFILES = ("paper", "short", "compact")

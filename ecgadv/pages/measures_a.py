@@ -12,7 +12,7 @@ import numpy as np
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.experiments.results import Estimate, Result, estimate
+from ecgadv.pages.results import Estimate, Result, estimate
 
 Measure = Callable[[Result, Result], Estimate | None]
 RESAMPLES, LEVEL = 2000, 0.95

@@ -7,13 +7,13 @@ distillation training (ADT) is compared with (in A3: that is judged). What was n
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ecgadv.experiments import measures_a as measures
-from ecgadv.experiments import sentences, tables
-from ecgadv.experiments.measures_a import Measure
-from ecgadv.experiments.results import PROFILES, Result, Results, load
-from ecgadv.experiments.sentences import Markdown
 from ecgadv.experiments.store import Store
-from ecgadv.experiments.verdicts import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, points
+from ecgadv.pages import measures_a as measures
+from ecgadv.pages import sentences, tables
+from ecgadv.pages.measures_a import Measure
+from ecgadv.pages.results import PROFILES, Result, Results, load
+from ecgadv.pages.sentences import Markdown
+from ecgadv.pages.verdicts import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, points
 
 ADT, PLAIN, HARDENED = "adt-1", "ce", "at-10"
 UNDEFENDED = "the undefended network"

@@ -11,9 +11,9 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import Interval, mcnemar
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
-from ecgadv.experiments.results import IN_RANGE, WORST, Estimate, Result, Results, difference, plain
 from ecgadv.experiments.suites import defenses_b
 from ecgadv.figures import Table
+from ecgadv.pages.results import IN_RANGE, WORST, Estimate, Result, Results, difference, plain
 
 ATTACK_NAMES = {
     "noise": "white noise",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgadv.claims import save_verdict
-from ecgadv.experiments.results import AREA_TO, WORST, Estimate, Result, Results, difference
 from ecgadv.experiments.suites import NSR_BETA
+from ecgadv.pages.results import AREA_TO, WORST, Estimate, Result, Results, difference
 
 SUPPORTED, PARTLY, NOT, OPEN = "supported", "partly supported", "not supported", "inconclusive"
 ATTACKS = {"pgd-100": "the authors' PGD", "sap": "SAP", WORST: "the worst case"}

@@ -3,7 +3,7 @@
 The beats of MIT-BIH are not part of the repository, so `book/recordings.yml` keeps what the pages
 say of their voltage. It was written by
 
-    python -m ecgadv.experiments.units mitdb > book/recordings.yml
+    python -m ecgadv.pages.units mitdb > book/recordings.yml
 """
 
 import sys
@@ -91,6 +91,6 @@ if __name__ == "__main__":
     import yaml
 
     print("# Facts on recordings that the repository does not hold; see", end=" ")
-    print("ecgadv/experiments/units.py.")
+    print("ecgadv/pages/units.py.")
     dataset = data.load(sys.argv[1])
     yaml.safe_dump([facts(dataset, split) for split in SPLITS], sys.stdout, sort_keys=False)

@@ -1,0 +1,1 @@
+"""What the book shows of the records: results, tables, drawings, sentences and verdicts."""
