@@ -17,7 +17,7 @@ from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
 from ecgadv.pages import chosen_a, failures, paper_a, sentences_a, tables_a, waveforms
 from ecgadv.pages.names import plain
-from ecgadv.pages.results import WORST
+from ecgadv.pages.result import WORST
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 FIGURES = (

@@ -9,7 +9,10 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.store import Store
 from ecgadv.pages import failures, verdicts
-from ecgadv.pages.results import IN_RANGE, WORST, best, difference, plain
+from ecgadv.pages.names import plain
+from ecgadv.pages.paired import difference
+from ecgadv.pages.result import IN_RANGE, WORST
+from ecgadv.pages.results import best
 
 CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
 

@@ -15,7 +15,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels, signals
 from ecgadv.models import build
 from ecgadv.pages import exports, live, paper_b, sentences, tables, units, verdicts
-from ecgadv.pages.results import WORST
+from ecgadv.pages.result import WORST
 
 BOOK = Path(__file__).parents[1] / "book"
 REPORTED = BOOK / "reported.yml"

@@ -12,8 +12,10 @@ from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.evaluation.scores import Share
 from ecgadv.experiments import suites
 from ecgadv.experiments.evaluate import HAN_CLASSES
+from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.names import place, plain
-from ecgadv.pages.results import WORST, Estimate, Result, Results
+from ecgadv.pages.result import WORST, Result
+from ecgadv.pages.results import Results
 
 NETWORK = "han"
 NAMES = {

@@ -11,7 +11,8 @@ from ecgadv.experiments import suites
 from ecgadv.experiments.config import Config
 from ecgadv.experiments.store import Record
 from ecgadv.figures import Table
-from ecgadv.pages.results import WORST, Result, Results
+from ecgadv.pages.result import WORST, Result
+from ecgadv.pages.results import Results
 from ecgadv.pages.sentences import Markdown
 from ecgadv.pages.tables import SHOWN_EPS, of_rows
 

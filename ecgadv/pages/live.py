@@ -24,7 +24,8 @@ from ecgadv.experiments.evaluate import threat as budget
 from ecgadv.experiments.session import fresh_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
-from ecgadv.pages.results import Result, Results
+from ecgadv.pages.result import Result
+from ecgadv.pages.results import Results
 
 STEP = 0.01  # paper B's, in units of the beat's range
 

@@ -12,21 +12,12 @@ import numpy as np
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.pages.results import Estimate, Result, estimate
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.paired import shared_seeds
+from ecgadv.pages.result import Result
 
 Measure = Callable[[Result, Result], Estimate | None]
 RESAMPLES, LEVEL = 2000, 0.95
-
-
-def shared_seeds(a: Result, b: Result) -> list[tuple[int, int]]:
-    """Return the positions in a and in b of the seeds that both have.
-
-    Raises:
-        EcgadvError: other test examples.
-    """
-    if not np.array_equal(a.ids, b.ids):
-        raise EcgadvError(f"{a.label} and {b.label} have different test examples: compare others")
-    return [(a.seeds.index(seed), b.seeds.index(seed)) for seed in a.seeds if seed in b.seeds]
 
 
 def accuracy_gain(attack: str, levels: Sequence[float]) -> Measure:
@@ -167,7 +158,7 @@ def _estimate(
     Args:
         parts: a result, the one whose seeds it must share, and its attack at some levels: a row
             each.
-        statistic: see `estimate`.
+        statistic: see `estimates.estimate`.
         balanced: average the classes equally.
     """
     rows = [
@@ -175,7 +166,7 @@ def _estimate(
         for result, other, attack, levels in parts
         for eps in levels
     ]
-    return estimate(np.concatenate(rows, axis=1), parts[0][0], statistic, balanced=balanced)
+    return parts[0][0].estimate(np.concatenate(rows, axis=1), statistic, balanced=balanced)
 
 
 def _drawn(result: Result) -> np.ndarray:

@@ -9,9 +9,11 @@ from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.figures.strips import strips
 from ecgadv.pages import chosen_a, tables_a
 from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
+from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.names import place
+from ecgadv.pages.paired import difference
 from ecgadv.pages.paper_b import dot
-from ecgadv.pages.results import WORST, Estimate, Result, difference
+from ecgadv.pages.result import WORST, Result
 from ecgadv.pages.tables import percent
 
 INTERVALS = (

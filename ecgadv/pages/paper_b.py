@@ -9,15 +9,10 @@ from ecgadv import figures
 from ecgadv.claims import NOT_TRANSCRIBED, reported
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.pages import tables, units
-from ecgadv.pages.results import (
-    AREA_TO,
-    IN_RANGE,
-    WORST,
-    Estimate,
-    Result,
-    Results,
-    difference,
-)
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.paired import difference
+from ecgadv.pages.result import AREA_TO, IN_RANGE, WORST, Result
+from ecgadv.pages.results import Results
 
 EPS_AXIS = "eps (share of the beat's range)"
 ACCURACY_AXIS = "class-balanced accuracy"

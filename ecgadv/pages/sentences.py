@@ -7,7 +7,8 @@ from ecgadv.claims import reported
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
 from ecgadv.pages import tables
 from ecgadv.pages.failures import Sign
-from ecgadv.pages.results import IN_RANGE, WORST, Result, Results
+from ecgadv.pages.result import IN_RANGE, WORST, Result
+from ecgadv.pages.results import Results
 from ecgadv.pages.tables import ATTACK_NAMES, SHOWN_EPS, percent
 from ecgadv.pages.verdicts import Judgement, points
 

@@ -7,7 +7,8 @@ import numpy as np
 from ecgadv.claims import NOT_RUN
 from ecgadv.pages import chosen_a, sentences
 from ecgadv.pages.chosen_a import Chosen, name
-from ecgadv.pages.results import WORST, Results
+from ecgadv.pages.result import WORST
+from ecgadv.pages.results import Results
 from ecgadv.pages.sentences import Markdown
 from ecgadv.pages.tables_a import at
 from ecgadv.pages.verdicts_a import Ruling

@@ -13,7 +13,11 @@ from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
 from ecgadv.experiments.suites import defenses_b
 from ecgadv.figures import Table
-from ecgadv.pages.results import IN_RANGE, WORST, Estimate, Result, Results, difference, plain
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.names import plain
+from ecgadv.pages.paired import difference
+from ecgadv.pages.result import IN_RANGE, WORST, Result
+from ecgadv.pages.results import Results
 
 ATTACK_NAMES = {
     "noise": "white noise",

@@ -12,7 +12,9 @@ from ecgadv.figures import Table
 from ecgadv.pages import chosen_a
 from ecgadv.pages.chosen_a import NAMES, Chosen, name
 from ecgadv.pages.failures import Sign
-from ecgadv.pages.results import WORST, Result, Results, difference
+from ecgadv.pages.paired import difference
+from ecgadv.pages.result import WORST, Result
+from ecgadv.pages.results import Results
 from ecgadv.pages.tables import bounds, of_rows, percent, signed, signed_bounds
 
 AUTHORS = "pgd-authors"

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from ecgadv.claims import save_verdict
 from ecgadv.experiments.suites import NSR_BETA
-from ecgadv.pages.results import AREA_TO, WORST, Estimate, Result, Results, difference
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.paired import difference
+from ecgadv.pages.result import AREA_TO, WORST, Result
+from ecgadv.pages.results import Results
 
 SUPPORTED, PARTLY, NOT, OPEN = "supported", "partly supported", "not supported", "inconclusive"
 ATTACKS = {"pgd-100": "the authors' PGD", "sap": "SAP", WORST: "the worst case"}

@@ -11,7 +11,9 @@ from ecgadv.experiments.store import Store
 from ecgadv.pages import measures_a as measures
 from ecgadv.pages import sentences, tables
 from ecgadv.pages.measures_a import Measure
-from ecgadv.pages.results import PROFILES, Result, Results, load
+from ecgadv.pages.paired import shared_seeds
+from ecgadv.pages.result import Result
+from ecgadv.pages.results import PROFILES, Results, load
 from ecgadv.pages.sentences import Markdown
 from ecgadv.pages.verdicts import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, points
 
@@ -275,7 +277,7 @@ def _grid(
     grid: Grid = {}
     for what, measure in found.items():
         for against, pair in pairs.items():
-            value = measure(*pair) if all(pair) and measures.shared_seeds(*pair) else None
+            value = measure(*pair) if all(pair) and shared_seeds(*pair) else None
             counts = against in (UNDEFENDED, *DEFENSES.values())
             if value is not None:
                 grid[what, against] = Compared(what, "han", value, threshold, against, counts)

@@ -1,0 +1,60 @@
+"""A mean over seeds with both of its intervals, over seeds alone and over test examples too."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its two 95 % intervals."""
+
+    seeds: Interval  # Student's t over the seeds; NaN bounds for one seed
+    both: Interval  # two-level bootstrap over seeds and test examples
+
+    @property
+    def value(self) -> float:
+        return self.both.estimate
+
+    @property
+    def low(self) -> float:
+        """The lower of the lower ends, a single seed's missing one left out."""
+        return float(np.nanmin([self.seeds.low, self.both.low]))
+
+    @property
+    def high(self) -> float:
+        """The higher of the higher ends, likewise."""
+        return float(np.nanmax([self.seeds.high, self.both.high]))
+
+
+def estimate(
+    rows: np.ndarray,
+    y: np.ndarray,
+    n_classes: int,
+    statistic: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    balanced: bool = True,
+) -> Estimate:
+    """Return a statistic of the accuracies of M rows of flags with both intervals.
+
+    Args:
+        rows: flags (S, M, N).
+        y: labels (N,).
+        n_classes: number of classes.
+        statistic: takes accuracies (..., M) and gives (...); the accuracy of the first row if None.
+        balanced: average the classes equally.
+    """
+    join = statistic or (lambda accuracies: accuracies[..., 0])
+    both = seeds_and_examples_interval(rows, y, n_classes, balanced=balanced, statistic=join)
+    common = (rows != NOT_ATTACKED).all(axis=(0, 1))
+    kept = np.where(common, rows, NOT_ATTACKED)
+    accuracies = [
+        [metrics.robust_accuracy(row, y, n_classes, balanced=balanced) for row in seed]
+        for seed in kept
+    ]
+    return Estimate(seed_interval(join(np.array(accuracies))), both)

@@ -1,0 +1,53 @@
+"""Two networks compared on the same test examples, seed by seed."""
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation import metrics
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.result import Result
+
+
+def shared_seeds(a: Result, b: Result) -> list[tuple[int, int]]:
+    """Return the positions in a and in b of the seeds that both have.
+
+    Raises:
+        EcgadvError: other test examples.
+    """
+    if not np.array_equal(a.ids, b.ids):
+        raise EcgadvError(f"{a.label} and {b.label} have different test examples: compare others")
+    return [(a.seeds.index(seed), b.seeds.index(seed)) for seed in a.seeds if seed in b.seeds]
+
+
+def difference(
+    a: Result, b: Result, attack: str, *, eps: float | None = None, balanced: bool = True
+) -> Estimate:
+    """Return a minus b on the same examples, seed by seed.
+
+    Args:
+        a, b: results on the same test examples.
+        attack: name of the attack.
+        eps: the noise level whose accuracies are compared, 0 for clean ones; None compares
+            AUC(0.1).
+
+    Raises:
+        EcgadvError: other test examples, or no seed in common.
+    """
+    shared = shared_seeds(a, b)
+    if not shared:
+        raise EcgadvError(f"{a.label} and {b.label} share no seed: run the same seeds of both")
+    if eps is None:
+        (levels, rows_a), (_, rows_b) = a.area_rows(attack), b.area_rows(attack)
+    else:
+        rows_a, rows_b = (r.held(attack, eps)[:, None] for r in (a, b))
+    m = rows_a.shape[1]
+
+    def compared(accuracies: np.ndarray) -> np.ndarray:
+        return accuracies[..., 0] if eps is not None else metrics.auc(levels, accuracies)
+
+    own, other = map(list, zip(*shared, strict=True))
+    return a.estimate(
+        np.concatenate([rows_a[own], rows_b[other]], axis=1),
+        lambda v: compared(v[..., :m]) - compared(v[..., m:]),
+        balanced=balanced,
+    )

@@ -1,0 +1,227 @@
+"""Records of one config put together: flags of all seeds, accuracies with both intervals.
+
+Everything a page says about a network comes from here. Accuracies are class-balanced unless asked
+otherwise, because that is what paper B calls accuracy (PROTOCOLS row B3).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
+from ecgadv.experiments.store import Record
+from ecgadv.pages.estimates import Estimate, estimate
+from ecgadv.pages.names import plain
+
+WORST = "worst-case"
+IN_RANGE = "worst-case-in-range"  # of the attacks that keep to the range of the data
+AREA_TO = 0.1  # upper end of paper B's area under the curve
+
+
+@dataclass(frozen=True)
+class Result:
+    """All seeds of one config, evaluated on the same test examples.
+
+    Raises:
+        EcgadvError: the seeds were tested on different examples.
+    """
+
+    records: tuple[Record, ...]
+
+    def __post_init__(self) -> None:
+        ids = [examples["id"] for examples in self._examples]
+        if any(not np.array_equal(other, ids[0]) for other in ids[1:]):
+            raise EcgadvError(f"the seeds of {self.label} have different test examples")
+
+    @cached_property
+    def _examples(self) -> list[dict[str, np.ndarray]]:
+        return [record.examples() for record in self.records]
+
+    @property
+    def config(self) -> dict:
+        return self.records[0].config
+
+    @property
+    def label(self) -> str:
+        return self.config["label"]
+
+    @property
+    def split(self) -> str:
+        return self.label.split("/")[0]
+
+    @property
+    def network(self) -> str:
+        """mlp or cnn, or paper A's han."""
+        return self.label.split("/")[1]
+
+    @property
+    def defense(self) -> str:
+        """Short name with the strength, such as nsr-0.4."""
+        return self.label.split("/")[2]
+
+    @property
+    def variant(self) -> str:
+        """faithful or corrected, or in paper A what is changed."""
+        return self.label.split("/")[3]
+
+    @property
+    def profile(self) -> str:
+        return self.config["profile"]
+
+    @property
+    def name(self) -> str:
+        """The defense in words."""
+        return plain(self.defense, self.experiment, variant=self.variant, unit=self.unit)
+
+    @property
+    def experiment(self) -> str:
+        """paper-a or paper-b."""
+        return self.config["experiment"]
+
+    @property
+    def unit(self) -> str:
+        """What one unit of the signal is, such as uV; empty where a record does not say."""
+        return self.records[0].run["data"].get("unit", "")
+
+    @property
+    def seeds(self) -> list[int]:
+        return [record.seed for record in self.records]
+
+    @property
+    def classes(self) -> list[str]:
+        return self.records[0].run["data"]["classes"]
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Position of every test example in its dataset, (N,)."""
+        return self._examples[0]["id"]
+
+    @property
+    def y(self) -> np.ndarray:
+        return self._examples[0]["label"].astype(np.int64)
+
+    @property
+    def own_attacks(self) -> dict[str, list[float]]:
+        """The noise levels of every attack that was run."""
+        return {attack["name"]: attack["eps"] for attack in self.config["attacks"]}
+
+    @property
+    def attacks(self) -> dict[str, list[float]]:
+        """The same with the two worst cases, at the levels that most white-box attacks share."""
+        direct = [a["eps"] for a in self.config["attacks"] if not a.get("transfer")]
+        count = Counter(eps for levels in direct for eps in levels)
+        shared = sorted(eps for eps, n in count.items() if n == max(count.values()))
+        return {**self.own_attacks, IN_RANGE: shared, WORST: shared}
+
+    @cached_property
+    def predictions(self) -> np.ndarray:
+        """Predicted classes without an attack, (S, N)."""
+        return np.stack([examples["prediction"] for examples in self._examples]).astype(np.int64)
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """Flags without an attack, (S, N)."""
+        return (self.predictions == self.y).astype(np.uint8)
+
+    def held(self, attack: str, eps: float) -> np.ndarray:
+        """Return flags (S, N) under an attack at one noise level; 0 is no attack.
+
+        A worst case is taken example by example over its attacks and all noise levels up to eps,
+        on the examples that every attack saw. An attack without the level does not count.
+        """
+        if eps == 0:
+            return self.clean
+        if attack in (WORST, IN_RANGE):
+            return self._worst[attack][eps]
+        return self.arrays(f"held/{attack}/{eps:g}")
+
+    def arrays(self, name: str) -> np.ndarray:
+        """Return an array of examples.npz of all seeds, (S, ...)."""
+        return np.stack([examples[name] for examples in self._examples])
+
+    @cached_property
+    def _worst(self) -> dict[str, dict[float, np.ndarray]]:
+        levels = self.attacks[WORST]
+        every = [
+            self.held(n, eps) for n, own in self.own_attacks.items() for eps in levels if eps in own
+        ]
+        seen = np.all([flags != NOT_ATTACKED for flags in every], axis=(0, 1))
+        bounded = [attack["name"] for attack in self.config["attacks"] if attack["bounded"]]
+        groups = {WORST: list(self.own_attacks), IN_RANGE: bounded}
+        return {name: self._combined(attacks, seen) for name, attacks in groups.items()}
+
+    def _combined(self, names: Sequence[str], seen: np.ndarray) -> dict[float, np.ndarray]:
+        """Return the worst case of some attacks at every noise level, among the seen (N,)."""
+        found, before = {}, np.where(seen, self.clean, NOT_ATTACKED).astype(np.uint8)
+        for eps in self.attacks[WORST]:
+            flags = {name: self.held(name, eps) for name in names if eps in self.own_attacks[name]}
+            rows = [
+                worst_case({name: held[s] for name, held in flags.items()}, among=seen)
+                for s in range(len(self.records))
+            ]
+            # What a smaller ball broke lies in the larger ball too.
+            before = found[eps] = np.minimum(before, np.stack(rows))
+        return found
+
+    def attacked(self, attack: str) -> int:
+        """Return how many test examples the attack saw."""
+        eps = self.attacks[attack][0]
+        return int((self.held(attack, eps) != NOT_ATTACKED).all(axis=0).sum())
+
+    def accuracy(self, attack: str, eps: float, *, balanced: bool = True) -> Estimate:
+        """Return the accuracy at one noise level."""
+        return _accuracy(self, attack, eps, balanced)
+
+    def area(self, attack: str) -> Estimate:
+        """Return paper B's AUC(0.1), on the examples that the attack saw."""
+        return _area(self, attack)
+
+    def acc_robust(self, attack: str) -> Estimate:
+        """Return paper B's ACC_robust, on the examples that the attack saw."""
+        return _acc_robust(self, attack)
+
+    def area_rows(self, attack: str) -> tuple[list[float], np.ndarray]:
+        """Return the noise levels from 0 to 0.1 (M,) and the flags at them (S, M, N)."""
+        levels = [0.0, *(eps for eps in self.attacks[attack] if eps <= AREA_TO)]
+        return levels, np.stack([self.held(attack, eps) for eps in levels], axis=1)
+
+    def sensitivity(self, attack: str, eps: float) -> np.ndarray:
+        """Return the share of every class that holds, mean over seeds (K,)."""
+        counts = [
+            metrics.held_by_class(held, self.y, len(self.classes))
+            for held in self.held(attack, eps)
+        ]
+        return np.mean([held / np.maximum(attacked, 1) for held, attacked in counts], axis=0)
+
+    def estimate(
+        self,
+        rows: np.ndarray,
+        statistic: Callable[[np.ndarray], np.ndarray] | None = None,
+        *,
+        balanced: bool = True,
+    ) -> Estimate:
+        """Return `estimate` of M rows of flags (S, M, N) on the test examples."""
+        return estimate(rows, self.y, len(self.classes), statistic, balanced=balanced)
+
+
+# Tables and figures ask for the same numbers; a bootstrap is worth keeping.
+@cache
+def _accuracy(result: Result, attack: str, eps: float, balanced: bool) -> Estimate:
+    return result.estimate(result.held(attack, eps)[:, None], balanced=balanced)
+
+
+@cache
+def _area(result: Result, attack: str) -> Estimate:
+    levels, rows = result.area_rows(attack)
+    return result.estimate(rows, lambda a: metrics.auc(levels, a, AREA_TO))
+
+
+@cache
+def _acc_robust(result: Result, attack: str) -> Estimate:
+    levels, rows = result.area_rows(attack)
+    return result.estimate(rows, lambda a: np.sqrt(a[..., 0] * metrics.auc(levels, a, AREA_TO)))
