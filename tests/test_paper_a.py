@@ -15,21 +15,21 @@ from ecgadv.evaluation.intervals import bootstrap_interval
 from ecgadv.figures.panels import Drawing, NotRun
 from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
-from ecgadv.pages import chosen_a, failures, paper_a, sentences_a, tables_a, waveforms
+from ecgadv.pages import chosen_a, drawings_a, failures, sentences_a, tables_a, waveforms
 from ecgadv.pages.names import plain
 from ecgadv.pages.result import WORST
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 FIGURES = (
-    paper_a.clean,
-    paper_a.white_box,
-    paper_a.transfer,
-    paper_a.sweep,
-    paper_a.distances,
-    paper_a.transferred_walks,
-    paper_a.by_class,
-    paper_a.ablations,
-    paper_a.temperature,
+    drawings_a.clean,
+    drawings_a.white_box,
+    drawings_a.transfer,
+    drawings_a.sweep,
+    drawings_a.distances,
+    drawings_a.transferred_walks,
+    drawings_a.by_class,
+    drawings_a.ablations,
+    drawings_a.temperature,
 )
 
 
@@ -58,7 +58,7 @@ def test_every_planned_network_has_a_name_and_a_look_of_its_own(tmp_path):
     for part in ("SAP adversarial training, eps 10 µV", "ADT, T = 20", "Jacobian, lambda 44"):
         assert part in names
     shown = [r for r in chosen_a.of_the_paper(chosen_a.chosen(found)).values() if r]
-    looks = [json.dumps(figures.look(paper_a.look_of(r))) for r in shown]
+    looks = [json.dumps(figures.look(drawings_a.look_of(r))) for r in shown]
     assert len(set(looks)) == len(looks)
 
 
@@ -226,7 +226,7 @@ def test_figures_are_drawn_from_what_there_is(draw, some):
 
 
 def test_pgd_lines_begin_without_an_attack(some):
-    drawing = paper_a.sweep(some)
+    drawing = drawings_a.sweep(some)
     plt.close(drawing.fig)
     assert drawing.data["eps of PGD (µV)"][:3] == [0, 1, 2]
     assert drawing.data["accuracy"][:3] == [1, 0, 0]

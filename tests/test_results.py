@@ -1,4 +1,4 @@
-"""Seeds put together: worst cases, accuracies with intervals, differences, the verdicts."""
+"""Seeds put together: worst cases, accuracies with intervals, differences, the verdicts_b."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from ecgadv import claims
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.store import Store
-from ecgadv.pages import failures, verdicts
+from ecgadv.pages import failures, judgements, verdicts_b
 from ecgadv.pages.names import plain
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import IN_RANGE, WORST
@@ -149,7 +149,7 @@ def test_results_come_in_the_order_of_the_paper(tmp_path):
     [(1, 0, "supported"), (1 / 3, 1 / 3, "not supported"), (0, 1, "not supported")],
 )
 def test_b1_follows_its_rule(tmp_path, nsr, undefended, verdict):
-    found = verdicts.judge(claim("B1"), pair(tmp_path, nsr, undefended))
+    found = verdicts_b.judge(claim("B1"), pair(tmp_path, nsr, undefended))
     assert found.verdict == found.on_data == verdict
     assert found.missing == ()
     assert len(found.findings) == 6  # three attacks on two networks
@@ -161,7 +161,7 @@ def test_b1_is_partly_supported_where_only_some_attacks_show_it(tmp_path):
         for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
             write(tmp_path, f"beatwise/{network}/nsr-{beta}/faithful", seed=seed, flags=broken)
             write(tmp_path, f"beatwise/{network}/ce/faithful", seed=seed, shares=(0, 0, 0))
-    assert verdicts.judge(claim("B1"), results(tmp_path)).verdict == "partly supported"
+    assert verdicts_b.judge(claim("B1"), results(tmp_path)).verdict == "partly supported"
 
 
 @pytest.mark.parametrize(
@@ -169,13 +169,13 @@ def test_b1_is_partly_supported_where_only_some_attacks_show_it(tmp_path):
     [((1, 1), "supported"), ((1, 2 / 3), "supported"), ((0, 1), "not supported")],
 )
 def test_b2_follows_its_rule(tmp_path, clean, verdict):
-    found = verdicts.judge(claim("B2"), pair(tmp_path, 0, 0, clean=clean))
+    found = verdicts_b.judge(claim("B2"), pair(tmp_path, 0, 0, clean=clean))
     assert found.verdict == verdict
     assert {f.threshold for f in found.findings} == {-0.02}
 
 
 def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
-    found = verdicts.judge(claim("B1", datasets=("mitdb", "cpsc2018")), pair(tmp_path, 1, 0))
+    found = verdicts_b.judge(claim("B1", datasets=("mitdb", "cpsc2018")), pair(tmp_path, 1, 0))
     assert (found.verdict, found.on_data) == ("partly supported", "supported")
     assert found.missing == ("CPSC2018",)
     assert "Not run: CPSC2018." in found.evidence
@@ -183,17 +183,17 @@ def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
 
 
 def test_one_seed_decides_nothing(tmp_path):
-    assert verdicts.judge(claim("B1"), pair(tmp_path, 1, 0, seeds=1)).verdict == "inconclusive"
+    assert verdicts_b.judge(claim("B1"), pair(tmp_path, 1, 0, seeds=1)).verdict == "inconclusive"
 
 
 def test_without_records_there_is_no_verdict(tmp_path):
     write(tmp_path, CE)
-    assert verdicts.judge(claim("B1"), results(tmp_path)) is None
+    assert verdicts_b.judge(claim("B1"), results(tmp_path)) is None
 
 
 def test_verdicts_reach_the_ledger(tmp_path):
-    found = verdicts.judge(claim("B1"), pair(tmp_path, 1, 0))
-    verdicts.publish([found, None], profile="paper", page="notebooks/04-paper-b", out=tmp_path)
+    found = verdicts_b.judge(claim("B1"), pair(tmp_path, 1, 0))
+    judgements.publish([found, None], profile="paper", page="notebooks/04-paper-b", out=tmp_path)
     assert [path.stem for path in (tmp_path / "verdicts").iterdir()] == ["B1"]
     assert found.verdict in claims.VERDICTS
 

@@ -14,7 +14,17 @@ from ecgadv import attacks, figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels, signals
 from ecgadv.models import build
-from ecgadv.pages import exports, live, paper_b, sentences, tables, units, verdicts
+from ecgadv.pages import (
+    cells,
+    chosen_b,
+    drawings_b,
+    exports,
+    live,
+    sentences_b,
+    tables_b,
+    units,
+    verdicts_b,
+)
 from ecgadv.pages.result import WORST
 
 BOOK = Path(__file__).parents[1] / "book"
@@ -37,23 +47,23 @@ def rows(table):
 
 
 def test_what_was_not_run_is_said_and_what_is_reported_is_not_invented(mlp):
-    shown = tables.chosen(mlp, "mlp")
-    found = {row[0]: row for row in rows(tables.clean(shown, REPORTED))}
+    shown = chosen_b.chosen(mlp, "mlp")
+    found = {row[0]: row for row in rows(tables_b.clean(shown, REPORTED))}
     assert len(found) == 6
     assert found["undefended"][4] == "100.0"
     assert found["undefended"][-1] == "not transcribed"
     assert set(found["Jacobian, beta 0.9"][1:-1]) == {"not run"}
-    assert tables.clean(shown).columns.keys().isdisjoint({"reported"})
+    assert tables_b.clean(shown).columns.keys().isdisjoint({"reported"})
 
 
 def test_headline_gives_every_attack_at_one_level(mlp):
-    found = {row[0]: row[1:] for row in rows(tables.headline(tables.chosen(mlp, "mlp")))}
+    found = {row[0]: row[1:] for row in rows(tables_b.headline(chosen_b.chosen(mlp, "mlp")))}
     assert found["NSR, beta 0.4"] == ("100.0", *["33.3"] * 6)
     assert found["undefended"] == ("100.0", *["0.0"] * 6)
 
 
 def test_summaries_name_n_and_seeds(mlp):
-    found = rows(tables.summaries(tables.chosen(mlp, "mlp"), REPORTED))
+    found = rows(tables_b.summaries(chosen_b.chosen(mlp, "mlp"), REPORTED))
     first = found[0]
     assert first[:3] == ("white noise", "undefended", "100.0")
     assert first[-2:] == ("12", 2)
@@ -61,7 +71,7 @@ def test_summaries_name_n_and_seeds(mlp):
 
 
 def test_plan_says_what_was_run_and_what_not(mlp):
-    found = {row[:3]: row[3:] for row in rows(tables.planned(mlp))}
+    found = {row[:3]: row[3:] for row in rows(tables_b.planned(mlp))}
     done, missing = found["beatwise", "MLP", "faithful"]
     assert "NSR, beta 0.4 (2 of 3 seeds)" in done
     assert "adversarial training, eps 0.3" in missing
@@ -71,7 +81,7 @@ def test_plan_says_what_was_run_and_what_not(mlp):
 def test_pairs_are_tested_on_the_same_beats(mlp):
     (row,) = [
         row
-        for row in rows(tables.compared(tables.chosen(mlp, "mlp")))
+        for row in rows(tables_b.compared(chosen_b.chosen(mlp, "mlp")))
         if row[:2] == ("undefended", "NSR, beta 0.4")
     ]
     assert row[2] == "-33.3"
@@ -80,31 +90,31 @@ def test_pairs_are_tested_on_the_same_beats(mlp):
 
 
 def test_equal_values_share_the_better_rank():
-    assert tables.ranks([0.5, 0.9, 0.5, 0.1]) == [2, 1, 2, 4]
+    assert chosen_b.ranks([0.5, 0.9, 0.5, 0.1]) == [2, 1, 2, 4]
 
 
 def test_ranking_says_whether_the_worst_case_changes_it(mlp, tmp_path):
-    shown = tables.chosen(mlp, "mlp")
-    assert "leaves the order as it is" in sentences.order(shown)
+    shown = chosen_b.chosen(mlp, "mlp")
+    assert "leaves the order as it is" in sentences_b.order(shown)
     other = tmp_path / "other"
     weak = {f"held/sap/{eps:g}": held(0) for eps in (0.01, 0.05, 0.1)}
     write(other, "beatwise/mlp/ce/faithful", shares=(1, 1, 1 / 3))
     write(other, "beatwise/mlp/nsr-0.4/faithful", flags=weak)
-    text = sentences.order(tables.chosen(results(other), "mlp"))
+    text = sentences_b.order(chosen_b.chosen(results(other), "mlp"))
     assert "undefended from 2 to 1" in text
     assert "NSR, beta 0.4 from 1 to 2" in text
 
 
 def test_beats_that_one_attack_alone_broke_are_counted(tmp_path):
     write(tmp_path, "beatwise/mlp/ce/faithful", flags={"held/sap/0.1": held(2 / 3)})
-    (row,) = rows(sentences.who_breaks(tables.chosen(results(tmp_path), "mlp")))
+    (row,) = rows(sentences_b.who_breaks(chosen_b.chosen(results(tmp_path), "mlp")))
     assert row == ("undefended", 12, 4, 0, 0, 4, 0)
 
 
 def test_settings_side_by_side_keep_what_is_missing(mlp):
-    left = tables.chosen(mlp, "mlp")
-    right = tables.chosen(mlp, "mlp", variant="corrected")
-    found = rows(tables.side_by_side(left, right, ("faithful", "corrected")))
+    left = chosen_b.chosen(mlp, "mlp")
+    right = chosen_b.chosen(mlp, "mlp", variant="corrected")
+    found = rows(tables_b.side_by_side(left, right, ("faithful", "corrected")))
     assert [row[:2] for row in found[:2]] == [
         ("undefended", "faithful"),
         ("undefended", "corrected"),
@@ -113,21 +123,21 @@ def test_settings_side_by_side_keep_what_is_missing(mlp):
 
 
 def test_a_table_of_nothing_says_so():
-    assert "not run" in tables.of_rows(("a", "b"), [])._repr_markdown_()
+    assert "not run" in cells.of_rows(("a", "b"), [])._repr_markdown_()
 
 
 def test_sentences_carry_the_numbers_of_the_records(mlp):
-    shown = tables.chosen(mlp, "mlp")
-    text = sentences.in_short(shown, [])
+    shown = chosen_b.chosen(mlp, "mlp")
+    text = sentences_b.in_short(shown, [])
     assert "0.0 % are left undefended and 33.3 % with NSR" in text
-    assert "not run" in sentences.in_short(dict.fromkeys(shown), [])
-    assert "* a difference" in sentences.shown(mlp, "mlp")
-    assert "not run" in sentences.shown(mlp, "cnn")
-    assert "6 made here" in sentences.shown(mlp, "mlp")
+    assert "not run" in sentences_b.in_short(dict.fromkeys(shown), [])
+    assert "* a difference" in sentences_b.shown(mlp, "mlp")
+    assert "not run" in sentences_b.shown(mlp, "cnn")
+    assert "6 made here" in sentences_b.shown(mlp, "mlp")
 
 
 def test_the_log_of_the_authors_stands_beside_ours(mlp):
-    text = sentences.beside_log(mlp.one(defense="nsr-0.4"), REPORTED)
+    text = sentences_b.beside_log(mlp.one(defense="nsr-0.4"), REPORTED)
     assert "91.8 % are right" in text  # 0.9185, PROTOCOLS part 1
     assert "52.0 % under SPSA" in text
     assert "left *less*" not in text  # our attack leaves 33 %
@@ -139,15 +149,15 @@ def test_claims_are_shown_with_their_rule_and_findings(mlp):
         "text": "T.",
         "rule": {"margin": 0.1, "datasets": ["mitdb"], "text": "{margin}!"},
     }
-    text = sentences.rule(claim, verdicts.judge(claim, mlp))
+    text = verdicts_b.statement(claim, verdicts_b.judge(claim, mlp))
     assert "**Rule.** 10!" in text
     assert "| MLP | AUC(0.1) under SAP |" in text
     assert "Not run: CNN." in text
-    assert "Verdict: not run" in sentences.rule(claim, None)
+    assert "Verdict: not run" in verdicts_b.statement(claim, None)
 
 
 def test_curves_say_n_seeds_attack_and_unit(mlp, tmp_path):
-    drawn = paper_b.curves(tables.chosen(mlp, "mlp"), "pgd-100", FACTS)
+    drawn = drawings_b.curves(chosen_b.chosen(mlp, "mlp"), "pgd-100", FACTS)
     for part in ("n = 12 test beats", "seeds 0, 1", "7 steps of Adamax", "200 µV", "profile paper"):
         assert part in drawn.caption
     assert "NSR, beta 0.4 from 100.0 to 33.3" in drawn.alt
@@ -156,26 +166,26 @@ def test_curves_say_n_seeds_attack_and_unit(mlp, tmp_path):
     assert described["provenance"]["seeds"] == [0, 1]
     columns = drawn.data
     assert columns["series"].count("undefended") == 4  # clean and three levels
-    assert columns[paper_b.ACCURACY_AXIS][:4] == pytest.approx([1, 2 / 3, 0, 0])
+    assert columns[drawings_b.ACCURACY_AXIS][:4] == pytest.approx([1, 2 / 3, 0, 0])
 
 
 def test_figures_without_records_leave_their_mark(tmp_path):
-    nothing = paper_b.curves({"ce": None}, WORST, None)
+    nothing = drawings_b.curves({"ce": None}, WORST, None)
     nothing.save("fig-x", title="T", out=tmp_path)
     assert [p.name for p in (tmp_path / "figures").iterdir()] == ["fig-x.not-run"]
     assert "not run" in nothing._repr_markdown_()
 
 
 def test_every_figure_of_the_chapter_can_be_drawn(mlp, tmp_path):
-    shown = tables.chosen(mlp, "mlp")
+    shown = chosen_b.chosen(mlp, "mlp")
     write(tmp_path, "interpatient/mlp/ce/faithful")
-    between = tables.chosen(results(tmp_path), "mlp", split="interpatient")
+    between = chosen_b.chosen(results(tmp_path), "mlp", split="interpatient")
     drawn = [
-        paper_b.all_attacks(shown, "All", FACTS),
-        paper_b.beta_sweep(mlp, FACTS),
-        paper_b.by_class(mlp.one(defense="nsr-0.4"), REPORTED),
-        paper_b.against(shown, shown["nsr-0.4"]),
-        paper_b.settings({"beatwise": shown, "interpatient": between}, "Splits"),
+        drawings_b.all_attacks(shown, "All", FACTS),
+        drawings_b.beta_sweep(mlp, FACTS),
+        drawings_b.by_class(mlp.one(defense="nsr-0.4"), REPORTED),
+        drawings_b.against(shown, shown["nsr-0.4"]),
+        drawings_b.settings({"beatwise": shown, "interpatient": between}, "Splits"),
     ]
     for drawing in drawn:
         plt.close(drawing.fig)
@@ -186,7 +196,7 @@ def test_every_figure_of_the_chapter_can_be_drawn(mlp, tmp_path):
 
 
 def test_the_same_defense_looks_the_same_everywhere(mlp):
-    looks = {r.defense: paper_b.look_of(r) for r in mlp.all}
+    looks = {r.defense: drawings_b.look_of(r) for r in mlp.all}
     assert looks["ce"] != looks["nsr-0.4"] == looks["nsr-0.5"]
 
 

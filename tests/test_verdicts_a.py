@@ -9,7 +9,7 @@ from recorded import LABELS, held, write
 from ecgadv import claims
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments.store import Store
-from ecgadv.pages import measures_a, verdicts, verdicts_a
+from ecgadv.pages import judgements, measures_a, verdicts_a
 from ecgadv.pages.results import load
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -313,7 +313,7 @@ def test_verdicts_reach_the_ledger(tmp_path):
     field(tmp_path, 0)
     network(tmp_path, "adt-1", 1)
     rulings = [judged(tmp_path, claim) for claim in verdicts_a.RULES]
-    verdicts.publish(rulings, profile="short", page="notebooks/06-paper-a", out=tmp_path)
+    judgements.publish(rulings, profile="short", page="notebooks/06-paper-a", out=tmp_path)
     text = claims.ledger(BOOK / "claims.yml", tmp_path / "verdicts")
     assert text.count("Profile `short`") == 4
     assert "**A1, supported.**" in text

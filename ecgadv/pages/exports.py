@@ -11,10 +11,11 @@ from ecgadv.experiments import suites
 from ecgadv.experiments.config import Config
 from ecgadv.experiments.store import Record
 from ecgadv.figures import Table
+from ecgadv.pages.cells import of_rows
+from ecgadv.pages.chosen_b import SHOWN_EPS
+from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.result import WORST, Result
 from ecgadv.pages.results import Results
-from ecgadv.pages.sentences import Markdown
-from ecgadv.pages.tables import SHOWN_EPS, of_rows
 
 
 def costs(records: Sequence[Record], suite: str) -> Table:

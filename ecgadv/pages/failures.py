@@ -12,8 +12,8 @@ from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.indicators import Indicator, beaten_by, large_budget_holds, not_monotone
 from ecgadv.figures import Table
+from ecgadv.pages.chosen_b import ATTACK_NAMES
 from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.tables import ATTACK_NAMES
 
 
 class AttackFailedError(EcgadvError):

@@ -239,7 +239,7 @@ def learning_curves(results: Sequence[Result]) -> dict[str, Line]:
     The losses are different formulas, so only their course can be compared. The line is the mean
     over seeds, which train side by side.
     """
-    from ecgadv.pages.paper_b import look_of
+    from ecgadv.pages.drawings_b import look_of
 
     lines = {}
     for result in results:

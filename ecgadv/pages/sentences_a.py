@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from ecgadv.claims import NOT_RUN
-from ecgadv.pages import chosen_a, sentences
+from ecgadv.pages import chosen_a
 from ecgadv.pages.chosen_a import Chosen, name
+from ecgadv.pages.markdown import Markdown, used
 from ecgadv.pages.result import WORST
 from ecgadv.pages.results import Results
-from ecgadv.pages.sentences import Markdown
 from ecgadv.pages.tables_a import at
 from ecgadv.pages.verdicts_a import Ruling
 
@@ -27,7 +27,7 @@ def shown(results: Results) -> Markdown:
         classes = ", ".join(f"{n} {c}" for c, n in zip(found[0].classes, counts, strict=True))
         labels = found[0].records[0].run["data"]["labels"]
         sample = f", labels {labels}; {len(found[0].y)} test records ({classes})"
-    return sentences.used(results, found, f"Profile `{results.profile}`", "paper-a", sample)
+    return used(results, found, f"Profile `{results.profile}`", "paper-a", sample)
 
 
 def in_short(every: Chosen, rulings: Iterable[Ruling | None]) -> Markdown:

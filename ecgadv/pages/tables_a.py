@@ -10,12 +10,12 @@ from ecgadv.claims import NOT_RUN, reported
 from ecgadv.evaluation.indicators import beaten_by, large_budget_holds
 from ecgadv.figures import Table
 from ecgadv.pages import chosen_a
+from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds
 from ecgadv.pages.chosen_a import NAMES, Chosen, name
 from ecgadv.pages.failures import Sign
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import WORST, Result
 from ecgadv.pages.results import Results
-from ecgadv.pages.tables import bounds, of_rows, percent, signed, signed_bounds
 
 AUTHORS = "pgd-authors"
 COMPARED = tuple(attack for attack in NAMES if attack != AUTHORS)  # all at one eps
@@ -196,9 +196,9 @@ def ablations(every: Chosen) -> Table:
                 said,
                 a.name,
                 b.name,
-                signed(calm),
+                points(calm.value),
                 signed_bounds(calm.both),
-                signed(sap),
+                points(sap.value),
                 signed_bounds(sap.seeds),
                 signed_bounds(sap.both),
                 sap.both.n_examples,

@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ecgadv.experiments.store import Store
+from ecgadv.figures import Table
+from ecgadv.pages import judgements
 from ecgadv.pages import measures_a as measures
-from ecgadv.pages import sentences, tables
+from ecgadv.pages.cells import points
+from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement
+from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.measures_a import Measure
 from ecgadv.pages.paired import shared_seeds
 from ecgadv.pages.result import Result
 from ecgadv.pages.results import PROFILES, Results, load
-from ecgadv.pages.sentences import Markdown
-from ecgadv.pages.verdicts import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, points
 
 ADT, PLAIN, HARDENED = "adt-1", "ce", "at-10"
 UNDEFENDED = "the undefended network"
@@ -230,26 +232,18 @@ RULES: dict[str, tuple[Callable[[Results, float], Grid], Callable[[Grid], str]]]
 def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
     """Write a claim, its rule, what was found, and the verdict, for the chapter on paper A."""
     if ruling is None:
-        return sentences.statement(claim, None, "")
+        return judgements.statement(claim, None, "")
     verdict = f"{ruling.verdict}** (profile `{ruling.profile}`).{ruling.remarks}"
-    return sentences.statement(claim, _table(ruling), verdict)
-
-
-def _table(ruling: Ruling) -> tables.Table:
     found = ruling.findings
-    return tables.Table(
+    table = Table(
         {
             "measure": [f.what for f in found],
             "defense" if ruling.claim == "A3" else "ADT minus": [f.against for f in found],
-            "points": [points(f.estimate.value) for f in found],
-            "t over seeds": [tables.signed_bounds(f.estimate.seeds) for f in found],
-            "bootstrap": [tables.signed_bounds(f.estimate.both) for f in found],
-            "compared with": [points(f.threshold) for f in found],
-            "n": [f"{f.estimate.both.n_examples:,}" for f in found],
-            "seeds": [f.estimate.seeds.n_seeds for f in found],
+            **judgements.columns(found),
             "counts": ["yes" if f.counts else "no" for f in found],
         }
     )
+    return judgements.statement(claim, table, verdict)
 
 
 def _number(finding: Finding) -> str:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgadv import figures
 from ecgadv.claims import NOT_TRANSCRIBED, reported
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
-from ecgadv.pages import tables, units
-from ecgadv.pages.estimates import Estimate
+from ecgadv.pages import units
+from ecgadv.pages.captions_b import BANDS, INTERVALS, describe, fall, sample
+from ecgadv.pages.cells import percent
+from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
+from ecgadv.pages.marks import dot, line, provenance
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import AREA_TO, IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
@@ -17,15 +19,6 @@ from ecgadv.pages.results import Results
 EPS_AXIS = "eps (share of the beat's range)"
 ACCURACY_AXIS = "class-balanced accuracy"
 LOOKS = {"ce": 0, "nsr": 1, "jacobian": 2, "at-0.1": 3, "at-0.2": 4, "at-0.3": 5}
-SHOWN_EPS = tables.SHOWN_EPS
-INTERVALS = (
-    "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds and "
-    "the two-level bootstrap over seeds and beats, which takes beats as independent"
-)
-BANDS = (
-    "Bands: 95 % two-level bootstrap over seeds and beats, which takes beats as independent "
-    "though those of one person are not"
-)
 
 
 def curves(
@@ -40,8 +33,8 @@ def curves(
     """
     found = [result for result in results.values() if result]
     if not found:
-        return NotRun(f"Accuracy under {tables.ATTACK_NAMES[attack]}")
-    lines = {result.name: line(result, attack) for result in found}
+        return NotRun(f"Accuracy under {ATTACK_NAMES[attack]}")
+    lines = {result.name: curve(result, attack) for result in found}
     fig, data = panels({attack: lines}, x=EPS_AXIS, y=ACCURACY_AXIS, area_to=AREA_TO, root=True)
     caption = (
         f"Class-balanced accuracy of the {found[0].network.upper()} against the noise level under "
@@ -49,7 +42,7 @@ def curves(
         f"{units.in_words(facts, AREA_TO)}. Square-root axis; shaded: what AUC({AREA_TO:g}) "
         f"sums. {BANDS}."
     )
-    return Drawing(fig, data, caption, _fall(found, attack), figures.provenance_of(_records(found)))
+    return Drawing(fig, data, caption, fall(found, attack), provenance(found))
 
 
 def multiples(
@@ -66,7 +59,7 @@ def multiples(
     if not found:
         return NotRun(what)
     drawn = {
-        heading: {result.name: line(result, attack) for result, attack in pairs}
+        heading: {result.name: curve(result, attack) for result, attack in pairs}
         for heading, pairs in parts.items()
     }
     fig, data = panels(drawn, x=EPS_AXIS, y=ACCURACY_AXIS, area_to=AREA_TO, root=True)
@@ -78,10 +71,10 @@ def multiples(
         f"{BANDS}."
     )
     alt = " ".join(
-        f"Panel {heading}: {_fall([r for r, _ in pairs], pairs[0][1])}"
+        f"Panel {heading}: {fall([r for r, _ in pairs], pairs[0][1])}"
         for heading, pairs in parts.items()
     )
-    return Drawing(fig, data, caption, alt, figures.provenance_of(_records(found)))
+    return Drawing(fig, data, caption, alt, provenance(found))
 
 
 def all_attacks(
@@ -89,21 +82,15 @@ def all_attacks(
 ) -> Drawing | NotRun:
     """Draw one panel an attack, and one for the worst case, with one line a defense."""
     found = [result for result in results.values() if result]
-    names = tables.ATTACK_NAMES.items() if found else ()
+    names = ATTACK_NAMES.items() if found else ()
     return multiples({name: [(r, attack) for r in found] for attack, name in names}, what, facts)
 
 
-def line(result: Result, attack: str) -> Line:
+def curve(result: Result, attack: str) -> Line:
     """Return accuracy against noise level from 0, with the ends of the two-level bootstrap."""
     levels = [0.0, *result.attacks[attack]]
     values = [result.accuracy(attack, eps) for eps in levels]
-    return Line(
-        levels,
-        [found.value for found in values],
-        [found.both.low for found in values],
-        [found.both.high for found in values],
-        look_of(result),
-    )
+    return line(levels, values, look_of(result))
 
 
 def look_of(result: Result) -> int:
@@ -129,8 +116,7 @@ def beta_sweep(results: Results, facts: dict | None, *, network: str = "mlp") ->
         }.items()
     ):
         values = [measure(found[beta]) for beta in betas]
-        low, high = [v.both.low for v in values], [v.both.high for v in values]
-        lines[name] = Line(betas, [v.value for v in values], low, high, number)
+        lines[name] = line(betas, values, number)
     fig, data = panels({"NSR": lines}, x="beta of NSR", y="class-balanced")
     runs = [found[beta] for beta in betas]
     first, last = lines["AUC(0.1), worst case"].y[0], lines["AUC(0.1), worst case"].y[-1]
@@ -141,9 +127,9 @@ def beta_sweep(results: Results, facts: dict | None, *, network: str = "mlp") ->
     )
     alt = (
         f"Lines over {len(betas)} values of beta from {betas[0]:g} to {betas[-1]:g}. The AUC in "
-        f"the worst case goes from {tables.percent(first)} to {tables.percent(last)} percent."
+        f"the worst case goes from {percent(first)} to {percent(last)} percent."
     )
-    return Drawing(fig, data, caption, alt, figures.provenance_of(_records(runs)))
+    return Drawing(fig, data, caption, alt, provenance(runs))
 
 
 def by_class(nsr: Result | None, reported_path: str | Path) -> Drawing | NotRun:
@@ -174,10 +160,10 @@ def by_class(nsr: Result | None, reported_path: str | Path) -> Drawing | NotRun:
     worst = nsr.classes[int(np.argmin(nsr.sensitivity(WORST, SHOWN_EPS)))]
     alt = (
         f"Dots for the classes {', '.join(nsr.classes)}. With {nsr.name} the class {worst} loses "
-        f"most: in the worst case {tables.percent(float(nsr.sensitivity(WORST, SHOWN_EPS).min()))} "
+        f"most: in the worst case {percent(float(nsr.sensitivity(WORST, SHOWN_EPS).min()))} "
         "percent of its beats hold."
     )
-    return Drawing(fig, data, caption, alt, figures.provenance_of(_records([nsr])))
+    return Drawing(fig, data, caption, alt, provenance([nsr]))
 
 
 def log_sensitivity(path: str | Path, name: str, attack: str) -> float | None:
@@ -221,8 +207,7 @@ def against(results: Mapping[str, Result | None], reference: Result | None) -> D
         f"{name} {100 * cells['AUC(0.1), worst case'].value:+.0f}" for name, cells in rows.items()
     )
     alt = f"Dots with whiskers; points of worst-case AUC against {reference.name}: {gaps}."
-    provenance = figures.provenance_of(_records([reference, *others]))
-    return Drawing(fig, data, caption, alt, provenance)
+    return Drawing(fig, data, caption, alt, provenance([reference, *others]))
 
 
 def settings(parts: Mapping[str, Mapping[str, Result | None]], what: str) -> Drawing | NotRun:
@@ -257,73 +242,8 @@ def settings(parts: Mapping[str, Mapping[str, Result | None]], what: str) -> Dra
         f"attacks, {INTERVALS}; {spread}; eps in shares of the beat's range."
     )
     said = "; ".join(
-        f"{label}: " + ", ".join(f"{name} {tables.percent(d.value)} %" for name, d in cells.items())
+        f"{label}: " + ", ".join(f"{name} {percent(d.value)} %" for name, d in cells.items())
         for label, cells in rows.items()
     )
     alt = f"Dots with whiskers. {said}."
-    return Drawing(fig, data, caption, alt, figures.provenance_of(_records(runs)))
-
-
-def dot(found: Estimate) -> Dot:
-    """Return an estimate with the outer ends of its two intervals."""
-    return Dot(found.value, found.low, found.high)
-
-
-def describe(results: Sequence[Result], attack: str) -> str:
-    """Return an attack with its settings in words, as the records hold them."""
-    if attack in (WORST, IN_RANGE):
-        ran = [a for a in results[0].config["attacks"] if attack == WORST or a["bounded"]]
-        names = [tables.ATTACK_NAMES[a["name"]] for a in ran]
-        return f"the worst case, beat by beat, of {', '.join(names[:-1])} and {names[-1]}"
-    settings = {a["name"]: a for a in results[0].config["attacks"]}[attack]
-    options = settings["options"]
-    if attack == "noise":
-        return "uniform white noise, one draw a beat"
-    if attack == "pgd-100":
-        return (
-            f"the authors' PGD ({options['steps']} steps of Adamax on gradient signs, learning "
-            f"rate {options['step_size']:g}, random start)"
-        )
-    if attack == "sap":
-        return (
-            f"smooth adversarial perturbations ({options['pgd_steps']} + "
-            f"{options['smooth_steps']} steps of {options['step_size']:g})"
-        )
-    return (
-        f"our PGD ({options['steps']} sign steps of {options['relative_step']:g} eps, margin loss, "
-        f"{options['restarts']} random starts)"
-    )
-
-
-def sample(results: Sequence[Result], *attacks: str) -> str:
-    """Return n, seeds and profile in words."""
-    sizes = {a: sorted({r.attacked(a) for r in results if a in r.attacks}) for a in attacks}
-    counts = {
-        a: " to ".join(f"{n:,}" for n in dict.fromkeys((s[0], s[-1]))) for a, s in sizes.items()
-    }
-    if len(set(counts.values())) == 1:
-        n = f"n = {next(iter(counts.values()))} test beats"
-    else:
-        n = ", ".join(f"n = {c} test beats ({tables.ATTACK_NAMES[a]})" for a, c in counts.items())
-    seeds = sorted({tuple(r.seeds) for r in results}, key=len)
-    words = " or ".join(", ".join(map(str, group)) for group in seeds)
-    first = results[0]
-    data = "synthetic beats" if first.config["dataset"] == "synthetic" else "MIT-BIH"
-    return f"{data}, {first.split} split, {n}, seeds {words}, profile {first.profile}"
-
-
-def _fall(found: Sequence[Result], attack: str) -> str:
-    """Return what a figure of falling curves shows, for those who cannot see it."""
-    parts = [
-        f"{r.name} from {tables.percent(r.accuracy(attack, 0).value)} to "
-        f"{tables.percent(r.accuracy(attack, SHOWN_EPS).value)}"
-        for r in found
-    ]
-    return (
-        f"Falling lines. Percent of accuracy from clean to eps {SHOWN_EPS:g}: {'; '.join(parts)}."
-    )
-
-
-def _records(results: Sequence[Result]) -> list:
-    unique = {record.key: record for result in results for record in result.records}
-    return list(unique.values())
+    return Drawing(fig, data, caption, alt, provenance(runs))

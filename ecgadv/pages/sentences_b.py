@@ -5,19 +5,14 @@ from pathlib import Path
 
 from ecgadv.claims import reported
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
-from ecgadv.pages import tables
+from ecgadv.figures import Table
+from ecgadv.pages.cells import of_rows, percent
+from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, area_on_common, ranks
 from ecgadv.pages.failures import Sign
+from ecgadv.pages.judgements import Judgement
+from ecgadv.pages.markdown import Markdown, used
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
-from ecgadv.pages.tables import ATTACK_NAMES, SHOWN_EPS, percent
-from ecgadv.pages.verdicts import Judgement, points
-
-
-class Markdown(str):
-    """MyST markdown; a notebook cell that ends in one shows it as text of the page."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
 
 
 def shown(results: Results, network: str) -> Markdown:
@@ -26,44 +21,16 @@ def shown(results: Results, network: str) -> Markdown:
     return used(results, found, f"{network.upper()}, profile `{results.profile}`", "paper-b")
 
 
-def used(
-    results: Results, found: Sequence[Result], what: str, suite: str, sample: str = ""
-) -> Markdown:
-    """Say which records a section shows, and how their runs differ from the paper's.
-
-    Args:
-        results: where they come from.
-        found: those that are shown.
-        what: the beginning of the text, in bold.
-        suite: whose command makes them where there are none.
-        sample: what to say of their test examples.
-    """
-    if not found:
-        command = f"`ecgadv run {suite} --profile {results.profile}`"
-        return Markdown(f"**{what}: not run.** {command} makes these results.")
-    records = [record for result in found for record in result.records]
-    released = sum(results.released(record) for record in records)
-    data = records[0].run["data"]
-    lines = [
-        f"**{what}**: {len(found)} configurations, {len(records)} records, {released} of them "
-        f"released with the book and {len(records) - released} made here; data `{data['name']}` "
-        f"`{data['fingerprint'][:12]}`{sample}."
-    ]
-    if differs := tables.differences(found):
-        lines += ["", "How these runs differ from the paper:", "", differs]
-    return Markdown("\n".join(lines))
-
-
 def order(results: Mapping[str, Result | None]) -> Markdown:
     """Say whether the worst cases rank the defenses as the authors' PGD does."""
     found = [result for result in results.values() if result]
     if len(found) < 2:
         return Markdown("The ranking needs two defenses at least: not run.")
-    theirs = [tables.area_on_common(r, "pgd-100") for r in found]
+    theirs = [area_on_common(r, "pgd-100") for r in found]
     lines = []
     for attack in (IN_RANGE, WORST):
-        worst = [tables.area_on_common(r, attack) for r in found]
-        places = zip(found, tables.ranks(theirs), tables.ranks(worst), strict=True)
+        worst = [area_on_common(r, attack) for r in found]
+        places = zip(found, ranks(theirs), ranks(worst), strict=True)
         moved = [f"{r.name} from {a} to {b}" for r, a, b in places if a != b]
         says = f"changes the rank of {', '.join(moved)}" if moved else "leaves the order as it is"
         lost = {r.name: a - b for r, a, b in zip(found, theirs, worst, strict=True)}
@@ -76,7 +43,7 @@ def order(results: Mapping[str, Result | None]) -> Markdown:
     return Markdown("\n".join(lines))
 
 
-def who_breaks(results: Mapping[str, Result | None], eps: float = SHOWN_EPS) -> tables.Table:
+def who_breaks(results: Mapping[str, Result | None], eps: float = SHOWN_EPS) -> Table:
     """Return how many beats at eps only one of the attacks broke, summed over seeds, by defense.
 
     Beats that were misread without an attack are left out.
@@ -91,7 +58,7 @@ def who_breaks(results: Mapping[str, Result | None], eps: float = SHOWN_EPS) -> 
         total = sum(flags.astype(int) for flags in broken.values())
         alone = [int((broken[name] & (total == 1)).sum()) for name in names]
         rows.append((result.name, int(seen.sum()), int((total > 0).sum()), *alone))
-    return tables.of_rows(head, rows)
+    return of_rows(head, rows)
 
 
 def missed(signs: Sequence[Sign]) -> Markdown:
@@ -136,51 +103,6 @@ def beside_log(nsr: Result | None, path: str | Path) -> Markdown:
             "that their PGD misses what is there."
         )
     return Markdown(text)
-
-
-def rule(claim: Mapping, judgement: Judgement | None) -> Markdown:
-    """Write a claim of paper B, its rule, what was found, and the verdict."""
-    if judgement is None:
-        return statement(claim, None, "")
-    missing = f" Not run: {', '.join(judgement.missing)}." if judgement.missing else ""
-    verdict = f"{judgement.verdict}.** On MIT-BIH, where it was run: {judgement.on_data}.{missing}"
-    return statement(claim, _findings(judgement), verdict)
-
-
-def statement(claim: Mapping, found: tables.Table | None, verdict: str) -> Markdown:
-    """Write a claim, its rule, what was found, and the verdict; without findings it was not run.
-
-    Args:
-        verdict: text that begins within bold type.
-    """
-    margin = f"{100 * claim['rule']['margin']:g}"
-    lines = [
-        f"### Claim {claim['id']}",
-        "",
-        f"> {claim['text']}",
-        "",
-        f"**Rule.** {claim['rule']['text'].replace('{margin}', margin)}",
-        "",
-    ]
-    if found is None:
-        return Markdown("\n".join([*lines, "**Verdict: not run.**"]))
-    return Markdown("\n".join([*lines, found._repr_markdown_(), f"**Verdict: {verdict}"]))
-
-
-def _findings(judgement: Judgement) -> tables.Table:
-    found = judgement.findings
-    return tables.Table(
-        {
-            "network": [f.network.upper() for f in found],
-            "NSR minus undefended": [f.what for f in found],
-            "points": [points(f.estimate.value) for f in found],
-            "t over seeds": [tables.signed_bounds(f.estimate.seeds) for f in found],
-            "bootstrap": [tables.signed_bounds(f.estimate.both) for f in found],
-            "compared with": [points(f.threshold) for f in found],
-            "n": [f"{f.estimate.both.n_examples:,}" for f in found],
-            "seeds": [f.estimate.seeds.n_seeds for f in found],
-        }
-    )
 
 
 def in_short(results: Mapping[str, Result | None], judgements: Sequence[Judgement]) -> Markdown:

@@ -1,6 +1,6 @@
-"""Tables of the pages on results: what was run, how accurate, how robust, how sure."""
+"""Tables of the chapter on paper B: what was run, how accurate, how robust, how sure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,67 +8,15 @@ import numpy as np
 
 from ecgadv.claims import NOT_RUN, NOT_TRANSCRIBED, reported
 from ecgadv.evaluation import metrics
-from ecgadv.evaluation.intervals import Interval, mcnemar
-from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.evaluation.intervals import mcnemar
 from ecgadv.experiments import suites
-from ecgadv.experiments.suites import defenses_b
 from ecgadv.figures import Table
-from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds
+from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, area_on_common, ranks
 from ecgadv.pages.names import plain
-from ecgadv.pages.paired import difference
+from ecgadv.pages.paired import difference, shared_seeds
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
-
-ATTACK_NAMES = {
-    "noise": "white noise",
-    "pgd-100": "authors' PGD",
-    "sap": "SAP",
-    "pgd-margin": "PGD, margin loss",
-    IN_RANGE: "worst case within [0, 1]",
-    WORST: "worst case of all",
-}
-SHOWN_EPS = 0.1  # paper B sums its curves up to here
-SHORT = {"cross-entropy": "ce", "adversarial": "at"}
-
-
-def percent(value: float) -> str:
-    """Return a share in percent, an undefined one as a dash."""
-    return "-" if np.isnan(value) else f"{100 * value:.1f}"
-
-
-def bounds(interval: Interval) -> str:
-    """Return the ends of an interval in percent; a single seed has none."""
-    if np.isnan(interval.low):
-        return "one seed"
-    return f"{percent(interval.low)} to {percent(interval.high)}"
-
-
-def signed_bounds(interval: Interval) -> str:
-    """Return the ends of the interval of a difference, in percentage points with signs."""
-    if np.isnan(interval.low):
-        return "one seed"
-    return f"{100 * interval.low:+.1f} to {100 * interval.high:+.1f}"
-
-
-def signed(estimate: Estimate) -> str:
-    """Return a difference in percentage points."""
-    return f"{100 * estimate.value:+.1f}"
-
-
-def authors_defenses(network: str) -> list[str]:
-    """Return paper B's defenses of a network at the authors' strengths, as labels name them."""
-    return [
-        SHORT.get(name, name) + ("" if strength is None else f"-{strength:g}")
-        for name, strength in defenses_b(f"beat-{network}")
-    ]
-
-
-def chosen(
-    results: Results, network: str, *, split: str = "beatwise", variant: str = "faithful"
-) -> dict[str, Result | None]:
-    """Return paper B's defenses of a network by label; None is not run."""
-    where = {"network": network, "split": split, "variant": variant}
-    return {d: results.one(**where, defense=d) for d in authors_defenses(network)}
 
 
 def planned(results: Results) -> Table:
@@ -190,23 +138,6 @@ def ranking(results: dict[str, Result | None]) -> Table:
     return of_rows(tuple(columns), list(zip(*columns.values(), strict=True)))
 
 
-def area_on_common(result: Result, attack: str) -> float:
-    """Return AUC(0.1), mean over seeds, on the examples that every attack saw."""
-    levels, rows = result.area_rows(attack)
-    seen = (result.held(WORST, levels[-1]) != NOT_ATTACKED).all(axis=0)
-    kept = np.where(seen, rows, NOT_ATTACKED)
-    k = len(result.classes)
-    curves = [
-        [metrics.robust_accuracy(row, result.y, k, balanced=True) for row in seed] for seed in kept
-    ]
-    return float(np.mean(metrics.auc(levels, np.array(curves))))
-
-
-def ranks(values: Sequence[float]) -> list[int]:
-    """Return the place of every value, 1 for the largest; equal ones share the better place."""
-    return [1 + sum(other > value for other in values) for value in values]
-
-
 def compared(results: dict[str, Result | None], *, attack: str = WORST) -> Table:
     """Return every pair of defenses on the same examples: difference and McNemar's test.
 
@@ -221,16 +152,14 @@ def compared(results: dict[str, Result | None], *, attack: str = WORST) -> Table
     for i, a in enumerate(found):
         for b in found[i + 1 :]:
             gap = difference(a, b, attack, eps=SHOWN_EPS)
-            shared = [seed for seed in a.seeds if seed in b.seeds]
+            shared = shared_seeds(a, b)
             held_a, held_b = a.held(attack, SHOWN_EPS), b.held(attack, SHOWN_EPS)
-            tests = [
-                mcnemar(held_a[a.seeds.index(seed)], held_b[b.seeds.index(seed)]) for seed in shared
-            ]
+            tests = [mcnemar(held_a[own], held_b[other]) for own, other in shared]
             rows.append(
                 (
                     a.name,
                     b.name,
-                    signed(gap),
+                    points(gap.value),
                     signed_bounds(gap.seeds),
                     signed_bounds(gap.both),
                     sum(test.only_a for test in tests),
@@ -294,18 +223,5 @@ def by_class(results: Iterable[Result]) -> Table:
     return of_rows(head, rows)
 
 
-def differences(results: Iterable[Result]) -> str:
-    """Return how the configs differ from the paper's protocol, as a markdown list."""
-    lines = dict.fromkeys(line for result in results for line in result.config["differs"])
-    return "\n".join(f"* {line}" for line in lines)
-
-
 def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
-
-
-def of_rows(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
-    """Return a table from rows; one row says "not run" where there is none."""
-    rows = rows or [[NOT_RUN, *[""] * (len(head) - 1)]]
-    columns = zip(*rows, strict=True)
-    return Table(dict(zip(head, map(list, columns), strict=True)))

@@ -1,56 +1,26 @@
 """The verdicts on claims B1 and B2, computed from results by the rules of book/claims.yml."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ecgadv.claims import save_verdict
 from ecgadv.experiments.suites import NSR_BETA
-from ecgadv.pages.estimates import Estimate
+from ecgadv.figures import Table
+from ecgadv.pages import judgements
+from ecgadv.pages.cells import points
+from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement
+from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import AREA_TO, WORST, Result
 from ecgadv.pages.results import Results
 
-SUPPORTED, PARTLY, NOT, OPEN = "supported", "partly supported", "not supported", "inconclusive"
 ATTACKS = {"pgd-100": "the authors' PGD", "sap": "SAP", WORST: "the worst case"}
 DATASETS = {"mitdb": "MIT-BIH", "cpsc2018": "CPSC2018"}
 SPLIT, VARIANT = "beatwise", "faithful"
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One number that a claim stands or falls by.
-
-    Args:
-        what: the number in words.
-        network: mlp or cnn.
-        estimate: NSR minus undefended, with its intervals.
-        threshold: what it is compared with.
-    """
-
-    what: str
-    network: str
-    estimate: Estimate
-    threshold: float
-
-    @property
-    def above(self) -> bool:
-        return self.estimate.low > self.threshold
-
-    @property
-    def below(self) -> bool:
-        return self.estimate.high < self.threshold
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The verdict on one claim and what it rests on."""
-
-    claim: str
-    verdict: str  # one of ecgadv.claims.VERDICTS
-    on_data: str  # the verdict on the data set that was run, before any cap
-    findings: tuple[Finding, ...]
-    missing: tuple[str, ...]  # networks and data sets of the claim that were not run
+class Ruling(Judgement):
+    """The verdict on a claim of paper B."""
 
     @property
     def evidence(self) -> str:
@@ -66,11 +36,6 @@ class Judgement:
             f"MIT-BIH, beatwise: {self.on_data}. NSR minus undefended in percentage points with "
             f"95 % interval: {numbers}.{rest}"
         )
-
-
-def points(value: float) -> str:
-    """Return a difference in percentage points, with its sign."""
-    return f"{100 * value:+.1f}"
 
 
 def pairs(results: Results) -> list[tuple[Result, Result]]:
@@ -114,7 +79,7 @@ def clean_changes(results: Results, margin: float) -> tuple[Finding, ...]:
     )
 
 
-def judge(claim: dict, results: Results) -> Judgement | None:
+def judge(claim: dict, results: Results) -> Ruling | None:
     """Return the verdict on B1 or B2, or None where its networks were not run.
 
     Args:
@@ -132,7 +97,7 @@ def judge(claim: dict, results: Results) -> Judgement | None:
     missing = [n.upper() for n in ("mlp", "cnn") if n not in networks]
     missing += [DATASETS[name] for name in rule["datasets"] if name not in ran]
     verdict = PARTLY if on_data == SUPPORTED and missing else on_data
-    return Judgement(claim["id"], verdict, on_data, findings, tuple(missing))
+    return Ruling(claim["id"], verdict, on_data, findings, tuple(missing))
 
 
 def weigh(findings: Sequence[Finding]) -> str:
@@ -146,23 +111,18 @@ def weigh(findings: Sequence[Finding]) -> str:
     return PARTLY if any(f.above for f in findings) else OPEN
 
 
-def publish(
-    judgements: Iterable[Judgement | None], *, profile: str, page: str, out: str | Path
-) -> None:
-    """Save the verdicts for the front page; a claim that was not run has none.
-
-    Args:
-        judgements: of `judge`.
-        profile: of the records behind them.
-        page: the page that shows the evidence.
-        out: the notebook's output folder.
-    """
-    for judgement in filter(None, judgements):
-        save_verdict(
-            judgement.claim,
-            verdict=judgement.verdict,
-            evidence=judgement.evidence,
-            page=page,
-            profile=profile,
-            out=out,
-        )
+def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
+    """Write a claim, its rule, what was found, and the verdict, for the chapter on paper B."""
+    if ruling is None:
+        return judgements.statement(claim, None, "")
+    missing = f" Not run: {', '.join(ruling.missing)}." if ruling.missing else ""
+    verdict = f"{ruling.verdict}.** On MIT-BIH, where it was run: {ruling.on_data}.{missing}"
+    found = ruling.findings
+    table = Table(
+        {
+            "network": [f.network.upper() for f in found],
+            "NSR minus undefended": [f.what for f in found],
+            **judgements.columns(found),
+        }
+    )
+    return judgements.statement(claim, table, verdict)

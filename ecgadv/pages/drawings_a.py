@@ -1,26 +1,29 @@
 """The figures of the chapter on paper A, drawn from results, and the sentences under them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from ecgadv import figures
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.figures.strips import strips
 from ecgadv.pages import chosen_a, tables_a
+from ecgadv.pages.captions_a import (
+    INTERVALS,
+    WILSON,
+    both_saps,
+    dots_in_words,
+    options_of,
+    sample,
+    walks,
+)
+from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
 from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.marks import dot, line, provenance
 from ecgadv.pages.names import place
 from ecgadv.pages.paired import difference
-from ecgadv.pages.paper_b import dot
 from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.tables import percent
 
-INTERVALS = (
-    "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds, if "
-    "there are several, and the two-level bootstrap over seeds and records"
-)
-WILSON = "whiskers: the widest of the seeds' 95 % Wilson intervals"
 # Looks from 7 on have the colours of those from 0 on: these stand beside 0, 3 and 6.
 OTHER_LOOKS = {"nsr": 11, "retuned": 8, "rescaled": 9}
 TRAINED_ON_ATTACKS = ("ce", "at", "adt", "initadt", "distadt")
@@ -54,7 +57,9 @@ def white_box(every: Chosen) -> Drawing | NotRun:
         if attack in ("sap", "sap-40", WORST)
     }
     if found:
-        return _rows(every, measures, f"Accuracy at {in_unit(found[0], eps)} under {_sap(found)}")
+        return _rows(
+            every, measures, f"Accuracy at {in_unit(found[0], eps)} under {both_saps(found)}"
+        )
     return NotRun("Accuracy under white-box SAP")
 
 
@@ -81,11 +86,11 @@ def sweep(every: Chosen) -> Drawing | NotRun:
     for result in found:
         kind = result.defense.split("-")[0]
         if kind in TRAINED_ON_ATTACKS:
-            parts["trained on attacks"][result.name] = _line(result, "pgd")
+            parts["trained on attacks"][result.name] = _curve(result, "pgd")
         if kind == "ce" or kind not in TRAINED_ON_ATTACKS:
-            parts["not"][result.name] = _line(result, "pgd")
+            parts["not"][result.name] = _curve(result, "pgd")
     fig, data = panels(parts, x="eps of PGD (µV)", y="accuracy", row=2.9)
-    steps = _options(found[0], "pgd")["steps"]
+    steps = options_of(found[0], "pgd")["steps"]
     caption = (
         f"Accuracy against the noise level under PGD with {steps} steps of at least 1 µV that can "
         f"cross the whole ball; {sample(found, 'pgd')}. Left the undefended network and those "
@@ -97,7 +102,7 @@ def sweep(every: Chosen) -> Drawing | NotRun:
         f"{r.name} from {_percent(r, 'pgd', 0)} to {_percent(r, 'pgd', largest)}" for r in found
     )
     alt = f"Falling lines. Percent of accuracy from clean to {in_unit(found[0], largest)}: {said}."
-    return Drawing(fig, data, caption, alt, _provenance(found))
+    return Drawing(fig, data, caption, alt, provenance(found))
 
 
 def distances(every: Chosen) -> Drawing | NotRun:
@@ -112,11 +117,11 @@ def distances(every: Chosen) -> Drawing | NotRun:
     caption = (
         "How far from the original the boundary attack on each network itself had come when it "
         "ended, one mark a pair of records and seed, with the median; further is more robust. "
-        f"Root mean square over the recording; {_walks(shown)}; {sample(shown)}."
+        f"Root mean square over the recording; {walks(shown)}; {sample(shown)}."
     )
     said = ", ".join(f"{name} {middle:.0f}" for name, middle in middles.items())
     alt = f"Strips of marks. Median distance in microvolts: {said}."
-    return Drawing(fig, data, caption, alt, _provenance(shown))
+    return Drawing(fig, data, caption, alt, provenance(shown))
 
 
 def transferred_walks(every: Chosen) -> Drawing | NotRun:
@@ -132,9 +137,9 @@ def transferred_walks(every: Chosen) -> Drawing | NotRun:
     caption = (
         "Share of the boundary attack's examples, found on the undefended network of the same "
         f"seed, that each network reads as the original's class; {WILSON}; {smallest} pairs at "
-        f"least a seed; {_walks(shown)}; {sample(shown)}."
+        f"least a seed; {walks(shown)}; {sample(shown)}."
     )
-    return Drawing(fig, data, caption, _said(rows), _provenance(shown))
+    return Drawing(fig, data, caption, dots_in_words(rows), provenance(shown))
 
 
 def by_class(every: Chosen) -> Drawing | NotRun:
@@ -154,7 +159,7 @@ def by_class(every: Chosen) -> Drawing | NotRun:
         f"Share of each class that holds at {in_unit(found[0], eps)} under SAP; {WILSON}, wide "
         f"where a class has few records; {sample(found, 'sap')}."
     )
-    return Drawing(fig, data, caption, _said(rows), _provenance(found))
+    return Drawing(fig, data, caption, dots_in_words(rows), provenance(found))
 
 
 def ablations(every: Chosen) -> Drawing | NotRun:
@@ -186,7 +191,7 @@ def ablations(every: Chosen) -> Drawing | NotRun:
         for said, cells in rows.items()
     )
     alt = f"Dots with whiskers about zero. Percentage points: {gaps}."
-    return Drawing(fig, data, caption, alt, _provenance(found))
+    return Drawing(fig, data, caption, alt, provenance(found))
 
 
 def temperature(every: Chosen) -> Drawing | NotRun:
@@ -201,7 +206,7 @@ def temperature(every: Chosen) -> Drawing | NotRun:
     lines = {}
     for number, (name, (attack, at)) in enumerate(measures.items()):
         values = [r.accuracy(attack, at, balanced=False) for r in runs]
-        lines[name] = _bootstrapped(order, values, number)
+        lines[name] = line(order, values, number)
     fig, data = panels({"ADT": lines}, x="temperature T", y="accuracy", log=True)
     fig.axes[0].set_xticks(order, map(str, order))
     fig.axes[0].minorticks_off()
@@ -214,27 +219,13 @@ def temperature(every: Chosen) -> Drawing | NotRun:
         f"{name} {', '.join(percent(v) for v in line.y)}" for name, line in lines.items()
     )
     alt = f"Three lines over T = {', '.join(map(str, order))}. Accuracy in percent: {said}."
-    return Drawing(fig, data, caption, alt, _provenance(runs))
+    return Drawing(fig, data, caption, alt, provenance(runs))
 
 
 def _ends(a: Result, b: Result, attacks: Iterable[tuple[str, float]]) -> list[float]:
     """Return the ends of the bootstrap intervals of a minus b."""
     gaps = [difference(a, b, attack, eps=eps, balanced=False).both for attack, eps in attacks]
     return [end for gap in gaps for end in (gap.low, gap.high)]
-
-
-def sample(found: Sequence[Result], *attacks: str) -> str:
-    """Return data, n, seeds and profile in words."""
-    first = found[0]
-    n = f"{len(first.y)} test records"
-    if attacks:
-        sizes = sorted({r.attacked(a) for r in found for a in attacks})
-        n = f"{' to '.join(str(s) for s in dict.fromkeys((sizes[0], sizes[-1])))} of {n} attacked"
-    seeds = sorted({tuple(r.seeds) for r in found}, key=lambda group: (len(group), group))
-    words = " or ".join(", ".join(map(str, group)) for group in seeds)
-    splits = " and ".join(dict.fromkeys(r.split for r in found))
-    data = "synthetic beats" if first.config["dataset"] == "synthetic" else "CinC 2017"
-    return f"{data}, split {splits}, {n}, seeds {words}, profile {first.profile}"
 
 
 def _rows(
@@ -252,53 +243,18 @@ def _rows(
     fig, data = dots(rows, value=value, limits=(-0.03, 1.03))
     attacks = ("sap",) if value == "accuracy" else ()
     caption = f"{what}; {INTERVALS}; {sample(found, *attacks)}."
-    return Drawing(fig, data, caption, _said(rows), _provenance(found))
+    return Drawing(fig, data, caption, dots_in_words(rows), provenance(found))
 
 
-def _said(rows: Mapping[str, Mapping[str, Dot]]) -> str:
-    """Return what dots show, for those who cannot see them."""
-    said = "; ".join(
-        f"{label}: " + ", ".join(f"{name} {percent(d.value)}" for name, d in cells.items())
-        for label, cells in rows.items()
-    )
-    return f"Dots with whiskers. Percent: {said}."
-
-
-def _line(result: Result, attack: str) -> Line:
+def _curve(result: Result, attack: str) -> Line:
     levels = [0.0, *result.own_attacks[attack]]
     values = [result.accuracy(attack, eps, balanced=False) for eps in levels]
-    return _bootstrapped(levels, values, look_of(result))
-
-
-def _bootstrapped(x: Sequence[float], values: Sequence[Estimate], number: int) -> Line:
-    low, high = [v.both.low for v in values], [v.both.high for v in values]
-    return Line(list(x), [v.value for v in values], low, high, number)
-
-
-def _sap(found: Sequence[Result]) -> str:
-    """Return both forms of SAP with their steps."""
-    parts = []
-    for attack in ("sap", "sap-40"):
-        options = _options(found[0], attack)
-        parts.append(f"{NAMES[attack]} ({options['pgd_steps']} + {options['smooth_steps']} steps)")
-    return f"{' and '.join(parts)}, and in the worst case of these, PGD and the transferred ones"
-
-
-def _walks(found: Sequence[Result]) -> str:
-    options = found[0].config["boundary"]
-    return (
-        f"{options['pairs']} pairs of each ordered pair of classes, {options['steps']:,} "
-        "iterations, pairs skipped that the network misread"
-    )
+    return line(levels, values, look_of(result))
 
 
 def _walked(result: Result) -> np.ndarray:
     values = chosen_a.distances(result).ravel()
     return values[values > 0]  # NaN where a pair was skipped
-
-
-def _options(result: Result, attack: str) -> dict:
-    return {a["name"]: a["options"] for a in result.config["attacks"]}[attack]
 
 
 def _share(found: chosen_a.Share) -> Dot:
@@ -311,8 +267,3 @@ def _percent(result: Result, attack: str, eps: float) -> str:
 
 def _ran(every: Chosen) -> list[Result]:
     return [result for result in every.values() if result]
-
-
-def _provenance(found: Sequence[Result]) -> dict:
-    unique = {record.key: record for result in found for record in result.records}
-    return figures.provenance_of(unique.values())

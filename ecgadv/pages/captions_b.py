@@ -1,0 +1,71 @@
+"""What the captions of the chapter on paper B say of data, attacks and intervals."""
+
+from collections.abc import Sequence
+
+from ecgadv.pages.cells import percent
+from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
+from ecgadv.pages.result import IN_RANGE, WORST, Result
+
+INTERVALS = (
+    "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds and "
+    "the two-level bootstrap over seeds and beats, which takes beats as independent"
+)
+BANDS = (
+    "Bands: 95 % two-level bootstrap over seeds and beats, which takes beats as independent "
+    "though those of one person are not"
+)
+
+
+def describe(results: Sequence[Result], attack: str) -> str:
+    """Return an attack with its settings in words, as the records hold them."""
+    if attack in (WORST, IN_RANGE):
+        ran = [a for a in results[0].config["attacks"] if attack == WORST or a["bounded"]]
+        names = [ATTACK_NAMES[a["name"]] for a in ran]
+        return f"the worst case, beat by beat, of {', '.join(names[:-1])} and {names[-1]}"
+    settings = {a["name"]: a for a in results[0].config["attacks"]}[attack]
+    options = settings["options"]
+    if attack == "noise":
+        return "uniform white noise, one draw a beat"
+    if attack == "pgd-100":
+        return (
+            f"the authors' PGD ({options['steps']} steps of Adamax on gradient signs, learning "
+            f"rate {options['step_size']:g}, random start)"
+        )
+    if attack == "sap":
+        return (
+            f"smooth adversarial perturbations ({options['pgd_steps']} + "
+            f"{options['smooth_steps']} steps of {options['step_size']:g})"
+        )
+    return (
+        f"our PGD ({options['steps']} sign steps of {options['relative_step']:g} eps, margin loss, "
+        f"{options['restarts']} random starts)"
+    )
+
+
+def sample(results: Sequence[Result], *attacks: str) -> str:
+    """Return n, seeds and profile in words."""
+    sizes = {a: sorted({r.attacked(a) for r in results if a in r.attacks}) for a in attacks}
+    counts = {
+        a: " to ".join(f"{n:,}" for n in dict.fromkeys((s[0], s[-1]))) for a, s in sizes.items()
+    }
+    if len(set(counts.values())) == 1:
+        n = f"n = {next(iter(counts.values()))} test beats"
+    else:
+        n = ", ".join(f"n = {c} test beats ({ATTACK_NAMES[a]})" for a, c in counts.items())
+    seeds = sorted({tuple(r.seeds) for r in results}, key=len)
+    words = " or ".join(", ".join(map(str, group)) for group in seeds)
+    first = results[0]
+    data = "synthetic beats" if first.config["dataset"] == "synthetic" else "MIT-BIH"
+    return f"{data}, {first.split} split, {n}, seeds {words}, profile {first.profile}"
+
+
+def fall(found: Sequence[Result], attack: str) -> str:
+    """Return what a figure of falling curves shows, for those who cannot see it."""
+    parts = [
+        f"{r.name} from {percent(r.accuracy(attack, 0).value)} to "
+        f"{percent(r.accuracy(attack, SHOWN_EPS).value)}"
+        for r in found
+    ]
+    return (
+        f"Falling lines. Percent of accuracy from clean to eps {SHOWN_EPS:g}: {'; '.join(parts)}."
+    )

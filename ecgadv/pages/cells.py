@@ -1,0 +1,41 @@
+"""How tables are put together, and how their cells and the sentences write numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ecgadv.claims import NOT_RUN
+from ecgadv.evaluation.intervals import Interval
+from ecgadv.figures import Table
+
+
+def percent(value: float) -> str:
+    """Return a share in percent, an undefined one as a dash."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+
+
+def bounds(interval: Interval) -> str:
+    """Return the ends of an interval in percent; a single seed has none."""
+    if np.isnan(interval.low):
+        return "one seed"
+    return f"{percent(interval.low)} to {percent(interval.high)}"
+
+
+def signed_bounds(interval: Interval) -> str:
+    """Return the ends of the interval of a difference, in percentage points with signs."""
+    if np.isnan(interval.low):
+        return "one seed"
+    return f"{points(interval.low)} to {points(interval.high)}"
+
+
+def points(value: float) -> str:
+    """Return a difference in percentage points, with its sign."""
+    return f"{100 * value:+.1f}"
+
+
+def of_rows(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return a table from rows; one row says "not run" where there is none."""
+    rows = rows or [[NOT_RUN, *[""] * (len(head) - 1)]]
+    columns = zip(*rows, strict=True)
+    return Table(dict(zip(head, map(list, columns), strict=True)))
