@@ -120,7 +120,7 @@ def add_run(commands):
     parser.add_argument("--only", metavar="GLOB", default="*", help="labels to run (see status)")
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 ... N-1 of each config")
     parser.add_argument("--missing", action="store_true", help="leave out what is released")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    _add_device(parser)
     parser.add_argument(
         "--processes", type=int, metavar="N", help="side by side (default: one a core, on cuda 1)"
     )
@@ -149,7 +149,7 @@ def add_verify(commands):
     parser.add_argument("record", metavar="RUN", help="a record's key, or its folder")
     parser.add_argument("--retrain", action="store_true", help="train again from the seed, too")
     parser.add_argument("--tolerance", type=float, default=0.002, metavar="T", help="(0.002)")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    _add_device(parser)
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default: 1)")
     _add_runs(parser)
     parser.set_defaults(action=_verify)
@@ -178,6 +178,10 @@ def _add_suite(parser, *, required):
     parser.add_argument("suite", metavar="SUITE", nargs=None if required else "?", help="paper-b")
     text = "demo, compact or paper"
     parser.add_argument("--profile", metavar="PROFILE", required=required, help=text)
+
+
+def _add_device(parser):
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
 
 def _add_runs(parser):
