@@ -15,13 +15,20 @@ OPTIONS = {
     "pgd-margin": {"steps": 7, "relative_step": 0.1, "restarts": 2},
 }
 LABELS = np.repeat([0, 1, 2], [6, 3, 3])
+MADE = {
+    "commit": "abc",
+    "dirty": False,
+    "device": "CPU",
+    "threads": 1,
+    "versions": {"torch": "2.13.0"},
+}
 
 
-def held(share):
+def held(share, labels=LABELS):
     """Flags of which that share holds in every class, from its first example on."""
-    flags = np.zeros(len(LABELS), np.uint8)
-    for c in np.unique(LABELS):
-        members = np.flatnonzero(c == LABELS)
+    flags = np.zeros(len(labels), np.uint8)
+    for c in np.unique(labels):
+        members = np.flatnonzero(c == labels)
         flags[members[: round(share * len(members))]] = 1
     return flags
 
@@ -58,11 +65,7 @@ def write(root, label, *, seed=0, shares=(1, 1, 1), clean=1.0, flags=None, **cha
         "config": config | changes,
         "seed": seed,
         "command": "ecgadv run paper-b",
-        "commit": "abc",
-        "dirty": False,
-        "device": "CPU",
-        "threads": 1,
-        "versions": {"torch": "2.13.0"},
+        **MADE,
         "data": {"name": "mitdb", "fingerprint": "f0", "labels": "1", "classes": ["N", "S", "V"]},
         "seconds": 2.0,
         "training": {"seconds": 10.0, "history": [{"loss": 2.0}, {"loss": 1.0}]},

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import recorded
 
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import as_dict
@@ -16,12 +17,7 @@ PAIRS = 6
 
 
 def held(share):
-    """Flags of which that share holds in every class, from its first example on."""
-    flags = np.zeros(len(LABELS), np.uint8)
-    for c in np.unique(LABELS):
-        members = np.flatnonzero(c == LABELS)
-        flags[members[: round(share * len(members))]] = 1
-    return flags
+    return recorded.held(share, LABELS)
 
 
 def read(flags):
@@ -65,11 +61,7 @@ def write(root, name, *, seed=0, share=0.5, clean=1.0, distance=5.0, withstood=3
         "config": as_dict(config),
         "seed": seed,
         "command": "ecgadv run paper-a",
-        "commit": "abc",
-        "dirty": False,
-        "device": "CPU",
-        "threads": 1,
-        "versions": {"torch": "2.13.0"},
+        **recorded.MADE,
         "data": {
             "name": "challenge-2017",
             "fingerprint": "f0",
