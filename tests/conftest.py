@@ -1,4 +1,4 @@
-"""What every test shares: one thread, no recordings of the user's, the synthetic beats."""
+"""What tests share: one thread, no recordings of the user's, beats, a tiny suite, no waiting."""
 
 import pytest
 import torch
@@ -20,3 +20,30 @@ def _own_data_root(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def synthetic():
     return data.load("synthetic")
+
+
+@pytest.fixture(scope="module")
+def beats():
+    """The beats of the tiny suite."""
+    import tiny  # here, because most tests do without the experiments
+
+    return tiny.dataset()
+
+
+@pytest.fixture
+def tiny_suite(beats, monkeypatch):
+    """`ecgadv run tiny --profile demo` runs the plan of tiny.py on its beats."""
+    import tiny
+
+    tiny.install(beats, monkeypatch.setattr)
+
+
+@pytest.fixture
+def quick_downloads(monkeypatch):
+    """No waiting between attempts, no proxy, no settings of the user."""
+    from ecgadv.data import download
+
+    monkeypatch.setattr(download, "BACKOFF", 0.001)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.delenv("ECGADV_PHYSIONET", raising=False)
+    monkeypatch.delenv("ECGADV_DATA", raising=False)

@@ -12,19 +12,12 @@ import pytest
 from loopback import Mirror, below, fake_files, with_sums
 
 from ecgadv import cli
-from ecgadv.data import catalogue, download
+from ecgadv.data import catalogue
 
 MITDB = catalogue.source("mitdb")
 BODY = "mitdb/1.0.0/100.dat"
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """No waiting between attempts, no proxy, no settings of the user."""
-    monkeypatch.setattr(download, "BACKOFF", 0.001)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("ECGADV_PHYSIONET", raising=False)
-    monkeypatch.delenv("ECGADV_DATA", raising=False)
+pytestmark = pytest.mark.usefixtures("quick_downloads")
 
 
 @pytest.fixture

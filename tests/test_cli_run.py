@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 
 from ecgadv import cli
 from ecgadv.experiments import runner
@@ -14,17 +13,12 @@ from ecgadv.experiments import store as store_module
 from ecgadv.experiments.store import Store
 
 AT = "beatwise/mlp/at-0.1/corrected"
-
-
-@pytest.fixture(scope="module")
-def beats():
-    return tiny.dataset()
+TINY = ["run", "tiny", "--profile", "demo"]
 
 
 @pytest.fixture(autouse=True)
-def released(beats, tmp_path, monkeypatch):
+def released(tiny_suite, tmp_path, monkeypatch):
     """The tiny suite, an empty working folder, and a place for releases."""
-    tiny.install(beats, monkeypatch.setattr)
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "book" / "records"
     monkeypatch.setattr(store_module, "released_folder", lambda: folder)
@@ -108,6 +102,8 @@ def test_deadline_leaves_jobs_for_the_next_run(tell):
     assert [record.seed for record in Store("runs").records()] == [0, 1]
 
 
+NO_GPU = "no CUDA device is visible to torch; use --device cpu"
+NO_THREAD = "--threads is 0; give at least 1"
 MISTAKES = {
     "unknown suite": (
         ["run", "paper-z", "--profile", "demo"],
@@ -118,43 +114,22 @@ MISTAKES = {
         "no suite 'paper-b' in profile 'long'; choose one of paper-b --profile paper, ",
     ),
     "no label": (
-        ["run", "tiny", "--profile", "demo", "--only", "cnn*"],
+        [*TINY, "--only", "cnn*"],
         "--only 'cnn*' matches nothing; the labels are beatwise/mlp/ce/faithful, beatwise/mlp/at-",
     ),
-    "no seed": (["run", "tiny", "--profile", "demo", "--seeds", "0"], "--seeds is 0; give at "),
-    "no process": (
-        ["run", "tiny", "--profile", "demo", "--processes", "0"],
-        "--processes is 0; give at least 1",
-    ),
-    "no thread": (
-        ["run", "tiny", "--profile", "demo", "--threads", "0"],
-        "--threads is 0; give at least 1",
-    ),
-    "no GPU": (
-        ["run", "tiny", "--profile", "demo", "--device", "cuda"],
-        "no CUDA device is visible to torch; use --device cpu",
-    ),
-    "unknown device": (
-        ["run", "tiny", "--profile", "demo", "--device", "tpu"],
-        "unknown device 'tpu'; choose cpu or cuda",
-    ),
-    "no data": (
-        ["run", "paper-b", "--profile", "paper", "--processes", "1"],
-        "no prepared data",
-    ),
+    "no seed": ([*TINY, "--seeds", "0"], "--seeds is 0; give at "),
+    "no process": ([*TINY, "--processes", "0"], "--processes is 0; give at least 1"),
+    "no thread": ([*TINY, "--threads", "0"], NO_THREAD),
+    "no GPU": ([*TINY, "--device", "cuda"], NO_GPU),
+    "unknown device": ([*TINY, "--device", "tpu"], "unknown device 'tpu'; choose cpu or cuda"),
+    "no data": (["run", "paper-b", "--profile", "paper", "--processes", "1"], "no prepared data"),
     "status of an unknown suite": (
         ["status", "paper-c"],
         "nothing is called 'paper-c'; choose among paper-b --profile paper, ",
     ),
     "no record": (["verify", "0123456789abcdef"], "no record '0123456789abcdef'; give a key "),
-    "verify on no GPU": (
-        ["verify", "0123456789abcdef", "--device", "cuda"],
-        "no CUDA device is visible to torch; use --device cpu",
-    ),
-    "verify on no thread": (
-        ["verify", "0123456789abcdef", "--threads", "0"],
-        "--threads is 0; give at least 1",
-    ),
+    "verify on no GPU": (["verify", "0123456789abcdef", "--device", "cuda"], NO_GPU),
+    "verify on no thread": (["verify", "0123456789abcdef", "--threads", "0"], NO_THREAD),
     "nothing to release": (
         ["release", "tiny", "--profile", "demo"],
         "no tiny records of profile demo in runs",

@@ -16,14 +16,7 @@ CPSC = catalogue.source("cpsc2018")
 BODY = "mitdb/1.0.0/100.dat"
 SUMS = "mitdb/1.0.0/SHA256SUMS.txt"
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """No waiting between attempts, no proxy, no settings of the user."""
-    monkeypatch.setattr(download, "BACKOFF", 0.001)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.delenv("ECGADV_PHYSIONET", raising=False)
-    monkeypatch.delenv("ECGADV_DATA", raising=False)
+pytestmark = pytest.mark.usefixtures("quick_downloads")
 
 
 @pytest.fixture(scope="module")

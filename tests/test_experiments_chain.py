@@ -25,14 +25,7 @@ from ecgadv.experiments.verify import verify
 CHAIN = (tiny.UNDEFENDED, tiny.HARDENED, tiny.STUDENT)
 
 
-@pytest.fixture(scope="module")
-def beats():
-    return tiny.dataset()
-
-
-@pytest.fixture(autouse=True)
-def _tiny(beats, monkeypatch):
-    tiny.install(beats, monkeypatch.setattr)
+pytestmark = pytest.mark.usefixtures("tiny_suite")
 
 
 @pytest.fixture(scope="module")

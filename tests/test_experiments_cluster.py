@@ -41,8 +41,7 @@ class Kept:
 
 
 @pytest.fixture(autouse=True)
-def _tiny(monkeypatch):
-    tiny.install(tiny.dataset(), monkeypatch.setattr)
+def _submitted_here(tiny_suite, monkeypatch):
     monkeypatch.setattr(submitit, "AutoExecutor", Kept)
     monkeypatch.setattr(cluster.shutil, "which", lambda name: f"/usr/bin/{name}")
 

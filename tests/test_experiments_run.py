@@ -23,15 +23,7 @@ from ecgadv.experiments.verify import verify
 from ecgadv.models import build
 from ecgadv.training import OutOfTime
 
-
-@pytest.fixture(scope="module")
-def beats():
-    return tiny.dataset()
-
-
-@pytest.fixture(autouse=True)
-def _tiny(beats, monkeypatch):
-    tiny.install(beats, monkeypatch.setattr)
+pytestmark = pytest.mark.usefixtures("tiny_suite")
 
 
 @pytest.fixture(scope="module")

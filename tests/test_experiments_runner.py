@@ -26,14 +26,8 @@ from ecgadv.models.stacking import stack
 SHORT = replace(tiny.PLAIN, attacks=tiny.ATTACKS[:1])
 
 
-@pytest.fixture(scope="module")
-def beats():
-    return tiny.dataset()
-
-
 @pytest.fixture(autouse=True)
-def _tiny(beats, monkeypatch):
-    tiny.install(beats, monkeypatch.setattr)
+def _quick(tiny_suite, monkeypatch):
     monkeypatch.setattr(runner, "WAIT", 0.01)
     runner.fingerprint.cache_clear()
     yield

@@ -21,15 +21,7 @@ from ecgadv.experiments.store import Store
 from ecgadv.experiments.unfinished import Unfinished
 from ecgadv.training import OutOfTime
 
-
-@pytest.fixture(scope="module")
-def beats():
-    return tiny.dataset()
-
-
-@pytest.fixture(autouse=True)
-def _tiny(beats, monkeypatch):
-    tiny.install(beats, monkeypatch.setattr)
+pytestmark = pytest.mark.usefixtures("tiny_suite")
 
 
 @pytest.fixture(scope="module")
