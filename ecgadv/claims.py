@@ -25,7 +25,8 @@ def save_verdict(
     Args:
         claim: its id in claims.yml.
         verdict: one of `VERDICTS`.
-        evidence: one sentence with the numbers, n, seeds and interval (MyST markdown).
+        evidence: what was measured and on what, then a paragraph or list with the numbers, n,
+            seeds and intervals (MyST markdown).
         page: the page of the book that shows the evidence.
         profile: profile of the records behind it; the synthetic `demo` proves nothing.
         out: the notebook's output folder; the file goes to its `verdicts/`.
@@ -106,6 +107,7 @@ def _row(claim: dict[str, str], path: Path) -> tuple[tuple[str, str, str], list[
         return (claim["id"], said, NOT_RUN), []
     found = json.loads(path.read_text(encoding="utf-8"))
     anchor = f"claim-{claim['id'].lower()}"
-    evidence = f"{found['evidence']} Profile `{found['profile']}`; see {{doc}}`/{found['page']}`."
-    lines = [f"({anchor})=", f"**{claim['id']}, {found['verdict']}.** {evidence}", ""]
+    lead, _, numbers = found["evidence"].partition("\n\n")
+    lead += f" Profile `{found['profile']}`; see {{doc}}`/{found['page']}`."
+    lines = [f"({anchor})=", f"**{claim['id']}, {found['verdict']}.** {lead}", "", numbers, ""]
     return (claim["id"], said, f"[**{found['verdict']}**](#{anchor})"), lines

@@ -10,7 +10,7 @@ from ecgadv.errors import EcgadvError
 BOOK = Path(__file__).parents[1] / "book"
 VERDICT = {
     "verdict": "supported",
-    "evidence": "n = 3",
+    "evidence": "NSR minus undefended.\n\n* n = 3",
     "page": "notebooks/04-paper-b",
     "profile": "paper",
 }
@@ -28,7 +28,8 @@ def test_a_saved_verdict_appears_with_evidence_profile_and_page(tmp_path):
     text = claims.ledger(BOOK / "claims.yml", tmp_path / "verdicts")
     assert "- [**supported**](#claim-b1)" in text
     assert "(claim-b1)=\n**B1, supported.** " in text
-    assert "n = 3 Profile `paper`; see {doc}`/notebooks/04-paper-b`." in text
+    lead = "NSR minus undefended. Profile `paper`; see {doc}`/notebooks/04-paper-b`."
+    assert f"{lead}\n\n* n = 3\n" in text
     assert text.count("not run") == 5
 
 

@@ -177,7 +177,7 @@ def test_classes_have_their_numbers_of_records(some):
     found = rows(tables_a.by_class({w: some[w] for w in [("adt-1", "faithful")]}))
     assert [row[1] for row in found] == CLASSES
     assert [row[-1] for row in found] == [20, 6, 10, 4]
-    assert found[3][3:5] == ("100.0", "51.0 to 100.0")  # 4 / (4 + 1.96^2)
+    assert found[3][3:5] == ("100.0", "51.0\u00a0to\u00a0100.0")  # 4 / (4 + 1.96^2)
 
 
 def test_cost_counts_what_a_network_builds_on(some, tmp_path):

@@ -179,7 +179,7 @@ def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
     assert (found.verdict, found.on_data) == ("partly supported", "supported")
     assert found.missing == ("CPSC2018",)
     assert "Not run: CPSC2018." in found.evidence
-    assert "MLP, AUC(0.1) under SAP +95.0 [+95.0, +95.0], n = 12 beats, 2 seeds" in found.evidence
+    assert "* MLP, AUC(0.1) under SAP: +95.0 [+95.0, +95.0], n = 12 beats, 2 s" in found.evidence
 
 
 def test_one_seed_decides_nothing(tmp_path):

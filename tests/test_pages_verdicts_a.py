@@ -294,8 +294,8 @@ def test_evidence_names_the_finding_that_decides(tmp_path):
     field(tmp_path, 0)
     network(tmp_path, "adt-1", 1)
     found = judged(tmp_path, "A2").evidence
-    assert "PGD up to 10 µV +100.0 [+100.0, +100.0]" in found
-    assert "n = 12; is better for 5 of 5" in found
+    assert "* PGD up to 10 µV: +100.0 [+100.0, +100.0], the undefended network, n = 12; " in found
+    assert found.endswith("ADT is clearly better than 5 of 5")
     assert "CinC 2017, 2 seeds." in found
 
 

@@ -16,17 +16,25 @@ def percent(value: float) -> str:
 
 
 def bounds(interval: Interval) -> str:
-    """Return the ends of an interval in percent; a single seed has none."""
+    """Return the ends of the interval of a share in percent, cut to what a share can be.
+
+    Student's t over two seeds may go beyond.
+    """
     if np.isnan(interval.low):
         return "one seed"
-    return f"{percent(interval.low)} to {percent(interval.high)}"
+    return span(percent(max(interval.low, 0.0)), percent(min(interval.high, 1.0)))
 
 
 def signed_bounds(interval: Interval) -> str:
     """Return the ends of the interval of a difference, in percentage points with signs."""
     if np.isnan(interval.low):
         return "one seed"
-    return f"{points(interval.low)} to {points(interval.high)}"
+    return span(points(interval.low), points(interval.high))
+
+
+def span(low: str, high: str) -> str:
+    """Return "low to high", which no table breaks into lines."""
+    return f"{low}\u00a0to\u00a0{high}"
 
 
 def points(value: float) -> str:

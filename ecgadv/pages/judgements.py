@@ -50,7 +50,7 @@ class Judgement:
 
     @property
     def evidence(self) -> str:
-        """The numbers in one line (MyST markdown)."""
+        """A sentence on what was measured, then a list of the numbers (MyST markdown)."""
         raise NotImplementedError
 
 
@@ -65,6 +65,11 @@ def columns(findings: Sequence[Finding]) -> dict[str, list]:
         "n": [f"{e.both.n_examples:,}" for e in estimates],
         "seeds": [e.seeds.n_seeds for e in estimates],
     }
+
+
+def within(estimate: Estimate) -> str:
+    """Return a difference in percentage points and, in brackets, its interval."""
+    return f"{points(estimate.value)} [{points(estimate.low)}, {points(estimate.high)}]"
 
 
 def statement(claim: Mapping, found: Table | None, verdict: str) -> Markdown:

@@ -10,7 +10,7 @@ from ecgadv.claims import NOT_RUN, reported
 from ecgadv.evaluation.indicators import beaten_by, large_budget_holds
 from ecgadv.figures import Table
 from ecgadv.pages import chosen_a
-from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds
+from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds, span
 from ecgadv.pages.chosen_a import NAMES, Chosen, name
 from ecgadv.pages.failures import Sign
 from ecgadv.pages.paired import difference
@@ -136,7 +136,7 @@ def by_class(every: Chosen, attack: str = "sap") -> Table:
         eps = chosen_a.level(result)
         calm = chosen_a.sensitivity(result, attack, 0)
         for c, found in enumerate(chosen_a.sensitivity(result, attack, eps)):
-            ends = f"{percent(found.low)} to {percent(found.high)}"
+            ends = span(percent(found.low), percent(found.high))
             row = (result.name, result.classes[c], percent(calm[c].value), percent(found.value))
             rows.append((*row, ends, found.n))
     return of_rows(head, rows)
@@ -156,11 +156,11 @@ def boundary(every: Chosen) -> Table:
             (
                 result.name,
                 f"{near.estimate:.1f}" if near else "-",
-                f"{near.low:.1f} to {near.high:.1f}" if near else "-",
+                span(f"{near.low:.1f}", f"{near.high:.1f}") if near else "-",
                 f"{chosen_a.queries(result):,.0f}" if near else "-",
                 near.n_examples if near else 0,
                 percent(stood.value),
-                f"{percent(stood.low)} to {percent(stood.high)}",
+                span(percent(stood.low), percent(stood.high)),
                 stood.n,
             )
         )

@@ -11,8 +11,7 @@ from ecgadv.experiments.store import Store
 from ecgadv.figures import Table
 from ecgadv.pages import judgements
 from ecgadv.pages import measures_a as measures
-from ecgadv.pages.cells import points
-from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement
+from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, within
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.measures_a import Measure
 from ecgadv.pages.paired import shared_seeds
@@ -67,19 +66,25 @@ class Ruling(Judgement):
 
     @property
     def evidence(self) -> str:
-        """By measure the finding that decides, in one line (MyST markdown)."""
-        wins = {"A3": "does well"}.get(self.claim, "is better")
-        which = max if self.claim == "A3" else min
-        lines = []
+        """By measure the finding that decides (MyST markdown)."""
+        lines = [f"{HEADINGS[self.claim]}, with 95 % interval. {self._seeds}{self.remarks}", ""]
         for what in dict.fromkeys(f.what for f in self.counted):
             column = [f for f in self.counted if f.what == what]
-            shown = which(column, key=lambda f: f.estimate.value)
+            shown = (max if self.claim == "A3" else min)(column, key=lambda f: f.estimate.value)
             lines.append(
-                f"{what} {_number(shown)} ({shown.against}, "
-                f"n = {shown.estimate.both.n_examples:,}; "
-                f"{wins} for {sum(f.above for f in column)} of {len(column)})"
+                f"* {what}: {within(shown.estimate)}, {shown.against}, "
+                f"n = {shown.estimate.both.n_examples:,}; {self._clear(column)}"
             )
-        return f"{HEADINGS[self.claim]}: {'; '.join(lines)}. {self._seeds}{self.remarks}"
+        return "\n".join(lines)
+
+    def _clear(self, column: Sequence[Compared]) -> str:
+        """Say for how many networks the whole interval lies above what is asked."""
+        number = f"{sum(f.above for f in column)} of {len(column)}"
+        if self.claim == "A3":
+            return f"{number} defenses clearly do well"
+        if len(column) == 1:
+            return "clearly better" if column[0].above else "not clearly better"
+        return f"ADT is clearly better than {number}"
 
     @property
     def _seeds(self) -> str:
@@ -96,12 +101,12 @@ class Ruling(Judgement):
         return rest
 
 
-# How the numbers of a claim are made, with the finding that decides most.
+# How the numbers of a claim are made and which one is named.
 HEADINGS = {
-    "A1": "ADT minus each defense, the least by measure in percentage points (distance: in %)",
-    "A2": "ADT minus the undefended network and each defense, the least in percentage points",
-    "A3": "Natural accuracy above what counts as well, the best defense in percentage points",
-    "A4": "ADT minus adversarial training in percentage points",
+    "A1": "ADT minus the defense that withstands most, in percentage points (distance: in %)",
+    "A2": "ADT minus the network that withstands most, in percentage points",
+    "A3": "The best defense minus what counts as doing well, in percentage points",
+    "A4": "ADT minus adversarial training, in percentage points",
 }
 
 
@@ -244,11 +249,6 @@ def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
         }
     )
     return judgements.statement(claim, table, verdict)
-
-
-def _number(finding: Finding) -> str:
-    found = finding.estimate
-    return f"{points(found.value)} [{points(found.low)}, {points(found.high)}]"
 
 
 def _network(results: Results, defense: str, variant: str = "faithful") -> Result | None:

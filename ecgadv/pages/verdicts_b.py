@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from ecgadv.experiments.suites import NSR_BETA
 from ecgadv.figures import Table
 from ecgadv.pages import judgements
-from ecgadv.pages.cells import points
-from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement
+from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, within
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import AREA_TO, WORST, Result
@@ -24,18 +23,17 @@ class Ruling(Judgement):
 
     @property
     def evidence(self) -> str:
-        """The numbers in one line (MyST markdown)."""
-        numbers = "; ".join(
-            f"{f.network.upper()}, {f.what} {points(f.estimate.value)} "
-            f"[{points(f.estimate.low)}, {points(f.estimate.high)}], "
+        numbers = [
+            f"* {f.network.upper()}, {f.what}: {within(f.estimate)}, "
             f"n = {f.estimate.both.n_examples:,} beats, {f.estimate.seeds.n_seeds} seeds"
             for f in self.findings
-        )
+        ]
         rest = f" Not run: {', '.join(self.missing)}." if self.missing else ""
-        return (
-            f"MIT-BIH, beatwise: {self.on_data}. NSR minus undefended in percentage points with "
-            f"95 % interval: {numbers}.{rest}"
+        lead = (
+            f"On MIT-BIH, beatwise split: {self.on_data}.{rest} NSR minus undefended in "
+            "percentage points, with 95 % interval:"
         )
+        return "\n".join([lead, "", *numbers])
 
 
 def pairs(results: Results) -> list[tuple[Result, Result]]:
