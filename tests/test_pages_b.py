@@ -207,10 +207,11 @@ def test_dots_of_nothing_are_refused():
 
 def test_dots_keep_missing_ends_out_of_the_csv():
     fig, data = panels.dots(
-        {"a": {"s": panels.Dot(0.5)}, "b": {"t": panels.Dot(0.1, 0, 1)}}, value="x"
+        {"a": {"s": panels.Dot(0.5)}, "b": {"t": panels.Dot(0.1, 0, 1, 0.05, 0.3)}}, value="x"
     )
     plt.close(fig)
     assert data["low"] == [None, 0]
+    assert data["inner_high"] == [None, 0.3]
     assert data["x"] == [0.5, 0.1]
 
 

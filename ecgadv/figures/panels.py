@@ -165,11 +165,13 @@ def _signed_square(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Dot:
-    """One estimate with its interval; NaN ends where there is none."""
+    """One estimate with its interval, and perhaps a second one within; NaN ends where none is."""
 
     value: float
     low: float = float("nan")
     high: float = float("nan")
+    inner_low: float = float("nan")
+    inner_high: float = float("nan")
 
 
 def dots(
@@ -181,6 +183,8 @@ def dots(
     limits: tuple[float, float] | None = None,
 ) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw estimates as dots with whiskers, one row a case, one colour a series.
+
+    The inner interval is a thick whisker on the thin one of the outer.
 
     Args:
         rows: label of a row to {series: Dot}; a row may lack some series.
@@ -203,18 +207,21 @@ def dots(
     step = 0.8 / len(series)
     height = 0.8 + 0.2 * legend * -(-len(series) // 2) + len(rows) * (0.22 + 0.16 * len(series))
     fig, axis = plt.subplots(figsize=(WIDTH, height))
-    data: dict[str, list[Any]] = {"row": [], "series": [], value: [], "low": [], "high": []}
+    ends = ("low", "high", "inner_low", "inner_high")
+    data: dict[str, list[Any]] = {name: [] for name in ("row", "series", value, *ends)}
     for place, (label, cells) in enumerate(rows.items()):
         for name, dot in cells.items():
             style = {**look(looks[name]), "linestyle": "none"}
             where = place + step * (series.index(name) - (len(series) - 1) / 2)
-            axis.plot([dot.low, dot.high], [where, where], color=style["color"], lw=1.6)
+            whisker = {"color": style["color"], "solid_capstyle": "butt"}
+            axis.plot([dot.low, dot.high], [where, where], lw=1.2, **whisker)
+            axis.plot([dot.inner_low, dot.inner_high], [where, where], lw=4, alpha=0.5, **whisker)
             axis.plot([dot.value], [where], **style)
             data["row"].append(label)
             data["series"].append(name)
             data[value].append(dot.value)
-            data["low"] += _column([dot.low], 1)
-            data["high"] += _column([dot.high], 1)
+            for end in ends:
+                data[end] += _column([getattr(dot, end)], 1)
     axis.set_yticks(range(len(rows)), [label.replace(", ", ",\n") for label in rows], fontsize=10)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)

@@ -8,8 +8,8 @@ from ecgadv.pages.chosen_a import NAMES
 from ecgadv.pages.result import Result
 
 INTERVALS = (
-    "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds, if "
-    "there are several, and the two-level bootstrap over seeds and records"
+    "thick whiskers: 95 % two-level bootstrap over seeds and records; thin ones: on to the 95 % "
+    "interval of Student's t over seeds, where there are several and it reaches further"
 )
 WILSON = "whiskers: the widest of the seeds' 95 % Wilson intervals"
 

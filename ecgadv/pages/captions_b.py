@@ -7,8 +7,9 @@ from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 
 INTERVALS = (
-    "whiskers from the lower to the higher end of two 95 % intervals: Student's t over seeds and "
-    "the two-level bootstrap over seeds and beats, which takes beats as independent"
+    "thick whiskers: 95 % two-level bootstrap over seeds and beats, which takes beats as "
+    "independent; thin ones: on to the 95 % interval of Student's t over seeds, where it reaches "
+    "further"
 )
 BANDS = (
     "Bands: 95 % two-level bootstrap over seeds and beats, which takes beats as independent "

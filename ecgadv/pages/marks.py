@@ -9,8 +9,8 @@ from ecgadv.pages.result import Result
 
 
 def dot(found: Estimate) -> Dot:
-    """Return an estimate with the outer ends of its two intervals."""
-    return Dot(found.value, found.low, found.high)
+    """Return an estimate with the outer ends of its two intervals, and the bootstrap within."""
+    return Dot(found.value, found.low, found.high, found.both.low, found.both.high)
 
 
 def line(x: Sequence[float], values: Sequence[Estimate], look: int) -> Line:
