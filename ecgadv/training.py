@@ -251,12 +251,12 @@ def _resume(checkpoint: Path | None, model, optimizer) -> tuple[list[dict], dict
     """Load what the checkpoint holds; return the history and the best epoch's state, if kept."""
     if checkpoint is None or not checkpoint.exists():
         return [], None
-    device = next(model.parameters()).device
     damaged = f"checkpoint {checkpoint.name} is damaged; delete it and run the command again"
     if not zipfile.is_zipfile(checkpoint):  # torch.load fails on such a file in many ways
         raise EcgadvError(damaged)
     try:
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        # Adam's step counts stay where they are loaded, and on a GPU it would wait for each.
+        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     except (RuntimeError, pickle.UnpicklingError) as error:
         raise EcgadvError(damaged) from error
     model.load_state_dict(state["model"])

@@ -175,9 +175,9 @@ def test_the_attacks_of_the_paper(profile):
     authors = [] if profile == "compact" else ["pgd-authors"]
     assert sorted(attacks) == sorted(wanted + authors)
     sap = {"pgd_steps": 20, "smooth_steps": 20, "step_size": 1.0}
-    assert attacks["sap"].options == {**sap, "mask_inside": False}
+    assert attacks["sap"].options == {**sap, "keep": "last", "mask_inside": False}  # row A11
     assert attacks["sap-40"].options == {**sap, "smooth_steps": 40}
-    assert attacks["transfer-sap"].options == sap
+    assert attacks["transfer-sap"].options == {**sap, "keep": "last"}
     for name in ("sap", "sap-40", "transfer-sap"):
         assert attacks[name].eps == (10.0,)
     pgd = attacks["pgd"]

@@ -46,6 +46,19 @@ def test_contexts_nest():
         assert torch.is_autocast_enabled("cpu")
 
 
+def test_weights_that_change_inside_are_seen():
+    """As in training, where one context spans the steps of an epoch."""
+    layer, x = torch.nn.Linear(3, 2), torch.ones(1, 3)
+    with computing_in("bf16", CPU):
+        before = layer(x)
+        with torch.no_grad():
+            layer.weight.zero_()
+            layer.bias.fill_(2.0)
+        after = layer(x)
+    assert not torch.equal(before, after)
+    assert after.tolist() == [[2.0, 2.0]]
+
+
 def test_bf16_rounds_what_is_computed_and_not_the_weights():
     torch.manual_seed(0)
     layer, x = torch.nn.Conv1d(3, 4, 5), torch.randn(2, 3, 50)

@@ -84,7 +84,8 @@ def sap(
         train_mode: craft in training mode, as paper A does inside training.
         mask_inside: keep theta and the example unchanged outside the mask throughout, as if
             the recording had come without padding. False follows paper A to the letter
-            (PROTOCOLS row A11): the padding takes part and is restored only at the end.
+            (PROTOCOLS row A11): the padding takes part and is restored only at the end. Then
+            keep "last": "best" judges examples whose padding is still perturbed.
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient (keep="best").
     """

@@ -20,6 +20,7 @@ from ecgadv.evaluation.robustness import (
 )
 from ecgadv.experiments import pairs
 from ecgadv.experiments.config import Attack, Config, training_key
+from ecgadv.experiments.earlier import Earlier
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.unfinished import Arrays, Unfinished
 from ecgadv.models.precision import computing_in
@@ -53,23 +54,26 @@ def evaluate(
     dataset: data.Dataset,
     session: Session,
     unfinished: Unfinished | None = None,
+    earlier: Earlier | None = None,
 ) -> tuple[dict, Arrays]:
     """Return the numbers of metrics.json and the arrays of examples.npz.
 
     Each attack at each eps, and each lot of the boundary attack's pairs, is a part that
-    `unfinished` keeps. Raises OutOfTime when the session's deadline passes between two of them.
+    `unfinished` keeps. What `earlier` has is not run again, if the network still reads every
+    example as it did there. Raises OutOfTime when the session's deadline passes between two parts.
     """
-    unfinished = unfinished or Unfinished()
+    parts = unfinished or Unfinished(), earlier
     with computing_in(config.precision, session.device):
-        return _Evaluation(config, seed, model, dataset, session, unfinished).result()
+        return _Evaluation(config, seed, model, dataset, session, *parts).result()
 
 
 class _Evaluation:
     """One network on the test part of its split."""
 
-    def __init__(self, config, seed, model, dataset, session, unfinished):
+    def __init__(self, config, seed, model, dataset, session, unfinished, earlier):
         self.config, self.seed, self.model = config, seed, model
-        self.dataset, self.session, self.unfinished = dataset, session, unfinished
+        self.dataset, self.session = dataset, session
+        self.unfinished, self.earlier = unfinished, earlier
         self.parts = data.split(dataset, config.split)
         test = self.parts.test
         self.x, self.y = torch.from_numpy(dataset.x[test]), dataset.y[test]
@@ -80,6 +84,8 @@ class _Evaluation:
     def result(self) -> tuple[dict, Arrays]:
         logits = predict(self.model, self.x, batch_size=self.batch).numpy()
         self.prediction = prediction = logits.argmax(1)
+        if self.earlier and not np.array_equal(self.earlier.examples["prediction"], prediction):
+            self.earlier = None
         numbers = {
             "clean": self._clean(prediction, self.y),
             "validation": self._clean(*self._validation()),
@@ -97,9 +103,7 @@ class _Evaluation:
         found: dict[str, dict[float, np.ndarray]] = {a.name: {} for a in self.config.attacks}
         for done, (attack, eps) in enumerate(levels):
             self.report(f"{attack.name} eps {eps:g}", done / len(levels))
-            attacked = partial(self._attack, attack, eps, found[attack.name])
-            kept = self.unfinished.once(f"{attack.name}-{eps:g}", attacked)
-            found[attack.name][eps] = kept["predicted"]
+            found[attack.name][eps] = self._part(attack, eps, found[attack.name])
         for attack in self.config.attacks:
             held = {eps: flags_of(p, self.y) for eps, p in found[attack.name].items()}
             examples |= {f"held/{attack.name}/{eps:g}": flags for eps, flags in held.items()}
@@ -109,7 +113,8 @@ class _Evaluation:
                 examples |= {f"predicted/{attack.name}/{e:g}": p for e, p in ends.items()}
                 numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
         if self.config.boundary:
-            numbers["boundary"], arrays = pairs.attacked(self)
+            known = self.earlier and self.earlier.boundary(self.config.boundary)
+            numbers["boundary"], arrays = known or pairs.attacked(self)
             examples |= arrays
         return numbers, examples
 
@@ -139,6 +144,14 @@ class _Evaluation:
         index = self.parts.validation
         logits = predict(self.model, torch.from_numpy(self.dataset.x[index]), batch_size=self.batch)
         return logits.argmax(1).numpy(), self.dataset.y[index]
+
+    def _part(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> np.ndarray:
+        """Return the classes under attack at one eps: known, kept, or found now."""
+        known = self.earlier and self.earlier.predicted(attack, eps)
+        if known is not None:
+            return known
+        attacked = partial(self._attack, attack, eps, before)
+        return self.unfinished.once(f"{attack.name}-{eps:g}", attacked)["predicted"]
 
     def _attack(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> Arrays:
         """Return the classes under attack at one eps; `before` holds those at smaller ones."""

@@ -16,7 +16,7 @@ from ecgadv.evaluation.robustness import NOT_ATTACKED, predict
 from ecgadv.experiments.unfinished import Arrays
 
 SEED = 0
-LOT = 100  # pairs that walk together and are kept together: minutes of work on a full network
+LOT = 24  # pairs that walk together and are kept together: minutes of work on a full network
 
 
 def draw(y: np.ndarray, classes: int, number: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from ecgadv import data, defenses
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import predict
-from ecgadv.experiments import cost, provenance
+from ecgadv.experiments import cost, earlier, provenance
 from ecgadv.experiments.config import Config, as_dict, run_key, training_key
 from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate, threat
 from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
@@ -189,7 +189,8 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
     model = load_model(config, dataset, weights).to(session.device)
     began = time.monotonic()
     unfinished = _unfinished(key, weights, session)
-    numbers, examples = evaluate(config, seed, model, dataset, session, unfinished)
+    known = earlier.find(config, seed, weights, session)
+    numbers, examples = evaluate(config, seed, model, dataset, session, unfinished, known)
     run = {
         "config": as_dict(config),
         "seed": seed,
@@ -207,6 +208,7 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         },
         "seconds": round(time.monotonic() - began + unfinished.seconds, 1),
         **provenance.environment(session.device),
+        **({"taken_over": known.about()} if known and known.used else {}),
         "training": {
             "key": training_key(config, seed, dataset.fingerprint),
             **_training_of(weights),

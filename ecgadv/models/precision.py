@@ -20,7 +20,9 @@ def computing_in(precision: str, device: torch.device) -> Iterator[None]:
     try:
         with ExitStack() as stack:
             if precision == "bf16":
-                stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+                # Its cache would keep the weights of the first step for a whole epoch.
+                cast = torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
+                stack.enter_context(cast)
             yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before

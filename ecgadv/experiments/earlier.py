@@ -1,0 +1,103 @@
+"""What an older record found of the same weights: an attack that is unchanged is not run again."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.experiments import provenance
+from ecgadv.experiments.config import Attack, Config, from_dict, run_key
+from ecgadv.experiments.session import Session
+from ecgadv.experiments.store import Record
+from ecgadv.experiments.unfinished import Arrays
+
+BOUNDARY = "boundary"
+
+
+@dataclass
+class Earlier:
+    """A record of the same weights on the same data, device and surrogate, with its config.
+
+    Attributes:
+        used: names of the attacks that were taken over.
+    """
+
+    record: Record
+    config: Config
+    used: list[str] = field(default_factory=list)
+
+    @cached_property
+    def examples(self) -> Arrays:
+        return self.record.examples()
+
+    def predicted(self, attack: Attack, eps: float) -> np.ndarray | None:
+        """Return the classes under this very attack at `eps`, or None if they are not there."""
+        if not attack.predictions or attack not in self.config.attacks:
+            return None
+        self.used.append(attack.name)
+        return self.examples[f"predicted/{attack.name}/{eps:g}"]
+
+    def boundary(self, options: dict) -> tuple[dict, Arrays] | None:
+        """Return numbers and arrays of the boundary attack with these options, or None."""
+        if options != self.config.boundary:
+            return None
+        self.used.append(BOUNDARY)
+        arrays = {k: v for k, v in self.examples.items() if k.startswith(f"{BOUNDARY}/")}
+        return self.record.metrics[BOUNDARY], arrays
+
+    def about(self) -> dict:
+        """Return what run.json says of it."""
+        return {
+            "record": self.record.key,
+            "commit": self.record.run["commit"],
+            "attacks": list(dict.fromkeys(self.used)),
+        }
+
+
+def find(config: Config, seed: int, weights: Path, session: Session) -> Earlier | None:
+    """Return the record to take attacks over from, the one that shares most with `config`.
+
+    It comes from a clean working tree, of the present version of the protocol.
+    """
+    stores = [session.store, *([session.released] if session.released else [])]
+    records = [r for store in stores for r in store.records(config.experiment, config.profile)]
+    fitting = (_fitting(record, config, seed, weights, session) for record in records)
+    found = [earlier for earlier in fitting if earlier is not None]
+
+    def shared(earlier: Earlier) -> int:
+        return sum(attack in earlier.config.attacks for attack in config.attacks)
+
+    best = max(found, key=shared, default=None)
+    return best if best is not None and shared(best) else None
+
+
+def _fitting(
+    record: Record, config: Config, seed: int, weights: Path, session: Session
+) -> Earlier | None:
+    run, fingerprint = record.run, session.fingerprint(config.dataset)
+    here = provenance.environment(session.device)
+    same = (
+        record.seed == seed
+        and not run["dirty"]
+        and run["data"]["fingerprint"] == fingerprint
+        and run["device"] == here["device"]
+        and run["versions"]["torch"] == here["versions"]["torch"]
+        and record.weights.exists()
+        and record.weights.read_bytes() == weights.read_bytes()
+    )
+    if not same:
+        return None
+    try:
+        old = from_dict(record.config)
+    except EcgadvError:  # of a version that had other options
+        return None
+    surrogates = [c.surrogate and c.surrogate.training_part() for c in (old, config)]
+    alike = (
+        run_key(old, seed, fingerprint) == record.key
+        and old.precision == config.precision
+        and old.split == config.split
+        and surrogates[0] == surrogates[1]
+    )
+    return Earlier(record, old) if alike else None

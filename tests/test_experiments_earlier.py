@@ -1,0 +1,118 @@
+"""An attack that an older record has of the same weights is taken over, and nothing else is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tiny
+
+from ecgadv.experiments import earlier, evaluate, pairs, provenance
+from ecgadv.experiments.run import run_once, train_missing
+from ecgadv.experiments.session import WEIGHTS, Session
+from ecgadv.experiments.store import Store
+
+pytestmark = pytest.mark.usefixtures("tiny_suite")
+
+PGD, TRANSFERRED = tiny.STUDENT.attacks
+OTHER = replace(TRANSFERRED, options={**TRANSFERRED.options, "steps": 2})
+CHANGED = replace(tiny.STUDENT, attacks=(PGD, OTHER))
+
+
+@pytest.fixture(scope="module")
+def trained(beats, tmp_path_factory):
+    """A store with the chain's weights."""
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.install(beats, patch.setattr)
+        store = Store(tmp_path_factory.mktemp("trained"))
+        train_missing(tiny.STUDENT, [0], Session(store, released=None))
+        return store
+
+
+@pytest.fixture
+def session(trained, tmp_path, monkeypatch):
+    """A session of its own, from a clean working tree."""
+    monkeypatch.setattr(provenance, "commit", lambda: ("abc", False))
+    (tmp_path / "models").symlink_to(trained.root / "models")
+    return Session(Store(tmp_path), released=None)
+
+
+@pytest.fixture
+def attacked(monkeypatch):
+    """The attacks that are run, and "boundary" for each walk."""
+    names, attack, walk = [], evaluate._Evaluation._attack, pairs._walk
+
+    def noted(self, what, *args):
+        names.append(what.name)
+        return attack(self, what, *args)
+
+    monkeypatch.setattr(evaluate._Evaluation, "_attack", noted)
+    monkeypatch.setattr(pairs, "_walk", lambda *a: names.append("boundary") or walk(*a))
+    return names
+
+
+def test_what_is_unchanged_is_taken_over(session, attacked):
+    old = run_once(tiny.STUDENT, 0, session)
+    assert "taken_over" not in old.run
+    attacked.clear()
+    new = run_once(CHANGED, 0, session)
+    assert attacked == ["transfer-pgd"]
+    assert new.run["taken_over"] == {
+        "record": old.key,
+        "commit": "abc",
+        "attacks": ["pgd", "boundary"],
+    }
+    alone = Session(Store(session.store.root / "alone"), released=None)
+    (alone.store.root).mkdir()
+    (alone.store.root / "models").symlink_to(session.store.root / "models")
+    fresh = run_once(CHANGED, 0, alone)
+    assert fresh.metrics == new.metrics
+    stored, again = fresh.examples(), new.examples()
+    assert stored.keys() == again.keys()
+    for name, array in stored.items():
+        np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"precision": "tf32"}, {"surrogate": tiny.HARDENED}, {"split": "interpatient"}]
+)
+def test_nothing_is_taken_from_a_record_made_in_another_way(session, changes):
+    run_once(tiny.STUDENT, 0, session)
+    weights = session.weights(tiny.STUDENT, 0)
+    assert earlier.find(CHANGED, 0, weights, session)
+    assert earlier.find(replace(CHANGED, **changes), 0, weights, session) is None
+    assert earlier.find(CHANGED, 1, weights, session) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("dirty", True), ("device", "another"), ("versions", {"torch": "1.0"})],
+)
+def test_nothing_is_taken_from_another_machine_or_unknown_code(session, field, value, monkeypatch):
+    record = run_once(tiny.STUDENT, 0, session)
+    monkeypatch.setitem(record.run, field, value)
+    monkeypatch.setattr(session.store, "records", lambda *args: [record])
+    weights = session.weights(tiny.STUDENT, 0)
+    assert earlier.find(CHANGED, 0, weights, session) is None
+
+
+def test_nothing_is_taken_from_other_weights(session, tmp_path):
+    record = run_once(tiny.STUDENT, 0, session)
+    other = tmp_path / "other" / WEIGHTS
+    other.parent.mkdir()
+    other.write_bytes(record.weights.read_bytes()[:-4] + b"\0\0\0\0")
+    assert earlier.find(CHANGED, 0, other, session) is None
+
+
+def test_a_network_that_reads_otherwise_now_is_attacked_anew(session, attacked, monkeypatch):
+    run_once(tiny.STUDENT, 0, session)
+    attacked.clear()
+    whole = earlier.Earlier.examples.func
+
+    def changed(self):
+        examples = whole(self)
+        return {**examples, "prediction": (examples["prediction"] + 1) % 5}
+
+    monkeypatch.setattr(earlier.Earlier, "examples", property(changed))
+    record = run_once(CHANGED, 0, session)
+    assert attacked == ["pgd", "pgd", "transfer-pgd", "boundary"]  # the surrogate's is known
+    assert "taken_over" not in record.run
