@@ -93,18 +93,6 @@ def test_equal_values_share_the_better_rank():
     assert chosen_b.ranks([0.5, 0.9, 0.5, 0.1]) == [2, 1, 2, 4]
 
 
-def test_ranking_says_whether_the_worst_case_changes_it(mlp, tmp_path):
-    shown = chosen_b.chosen(mlp, "mlp")
-    assert "leaves the order as it is" in sentences_b.order(shown)
-    other = tmp_path / "other"
-    weak = {f"held/sap/{eps:g}": held(0) for eps in (0.01, 0.05, 0.1)}
-    write(other, "beatwise/mlp/ce/faithful", shares=(1, 1, 1 / 3))
-    write(other, "beatwise/mlp/nsr-0.4/faithful", flags=weak)
-    text = sentences_b.order(chosen_b.chosen(results(other), "mlp"))
-    assert "undefended from 2 to 1" in text
-    assert "NSR, beta 0.4 from 1 to 2" in text
-
-
 def test_beats_that_one_attack_alone_broke_are_counted(tmp_path):
     write(tmp_path, "beatwise/mlp/ce/faithful", flags={"held/sap/0.1": held(2 / 3)})
     (row,) = rows(sentences_b.who_breaks(chosen_b.chosen(results(tmp_path), "mlp")))
@@ -124,24 +112,6 @@ def test_settings_side_by_side_keep_what_is_missing(mlp):
 
 def test_a_table_of_nothing_says_so():
     assert "not run" in cells.of_rows(("a", "b"), [])._repr_markdown_()
-
-
-def test_sentences_carry_the_numbers_of_the_records(mlp):
-    shown = chosen_b.chosen(mlp, "mlp")
-    text = sentences_b.in_short(shown, [])
-    assert "0.0 % are left undefended and 33.3 % with NSR" in text
-    assert "not run" in sentences_b.in_short(dict.fromkeys(shown), [])
-    assert "* a difference" in sentences_b.shown(mlp, "mlp")
-    assert "not run" in sentences_b.shown(mlp, "cnn")
-    assert "6 made here" in sentences_b.shown(mlp, "mlp")
-
-
-def test_the_log_of_the_authors_stands_beside_ours(mlp):
-    text = sentences_b.beside_log(mlp.one(defense="nsr-0.4"), REPORTED)
-    assert "91.8 % are right" in text  # 0.9185, PROTOCOLS part 1
-    assert "SPSA left 52.0 %" in text
-    assert "between 33.3 and 33.3 % over seeds" in text
-    assert "neither confirms nor refutes" in text
 
 
 def test_claims_are_shown_with_their_rule_and_findings(mlp):

@@ -10,8 +10,9 @@ from ecgadv.figures import Table
 from ecgadv.pages.cells import of_rows, percent
 from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, area_on_common, ranks
 from ecgadv.pages.failures import Sign
-from ecgadv.pages.judgements import Judgement
+from ecgadv.pages.judgements import within
 from ecgadv.pages.markdown import Markdown, used
+from ecgadv.pages.paired import difference
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
 
@@ -104,29 +105,32 @@ def beside_log(nsr: Result | None, path: str | Path) -> Markdown:
     )
 
 
-def in_short(results: Mapping[str, Result | None], judgements: Sequence[Judgement]) -> Markdown:
-    """Open the chapter with what was found."""
-    nsr = next((r for d, r in results.items() if r and d.startswith("nsr")), None)
+def below_undefended(results: Mapping[str, Result | None]) -> Markdown:
+    """Name the defenses that a small perturbation turns more often than no defense at all."""
     plain = results.get("ce")
-    if not nsr or not plain:
-        return Markdown("*The comparison of NSR with the undefended network: not run.*")
-    ran = [r for r in results.values() if r]
-    best = {a: max(ran, key=lambda r: r.area(a).value) for a in (IN_RANGE, WORST)}
-
-    def at(result: Result, attack: str, eps: float) -> str:
-        return f"{percent(result.accuracy(attack, eps).value)} %"
-
-    lines = [
-        f"* Without an attack {plain.name} reads {at(plain, WORST, 0)} of the test beats right and "
-        f"{nsr.name} {at(nsr, WORST, 0)} (class-balanced, {len(nsr.seeds)} seeds).",
-        f"* At eps {SHOWN_EPS:g} under the authors' PGD {at(plain, 'pgd-100', SHOWN_EPS)} are left "
-        f"undefended and {at(nsr, 'pgd-100', SHOWN_EPS)} with NSR; in the worst case of all "
-        f"attacks {at(plain, WORST, SHOWN_EPS)} and {at(nsr, WORST, SHOWN_EPS)}.",
+    others = [r for d, r in results.items() if r and d != "ce"]
+    if not plain or not others:
+        return Markdown("*Defenses beside the undefended network at the smallest eps: not run.*")
+    eps = plain.attacks[WORST][0]
+    gaps = {r.name: (r, difference(r, plain, WORST, eps=eps)) for r in others}
+    below = [
+        f"{name} {percent(r.accuracy(WORST, eps).value)} % ({within(gap)} points)"
+        for name, (r, gap) in gaps.items()
+        if gap.high < 0
     ]
-    lines += [
-        f"* The most robust defense run here, by AUC(0.1) in the {ATTACK_NAMES[attack]}, is "
-        f"{r.name}: {at(r, attack, SHOWN_EPS)} at eps {SHOWN_EPS:g}, {at(r, WORST, 0)} clean."
-        for attack, r in best.items()
-    ]
-    lines += [f"* Claim {j.claim}: **{j.verdict}** (on MIT-BIH: {j.on_data})." for j in judgements]
-    return Markdown("\n".join(lines))
+    text = (
+        f"At eps {eps:g} in the worst case of all attacks the undefended network holds "
+        f"{percent(plain.accuracy(WORST, eps).value)} % (class mean, "
+        f"n = {plain.attacked(WORST):,} beats)."
+    )
+    if not below:
+        return Markdown(f"{text} No defense lies clearly below it.")
+    return Markdown(f"{text} **Below it**, on the same beats: {'; '.join(below)}.")
+
+
+def padding(corrected: Mapping[str, Result | None]) -> Markdown:
+    """Say whether the suspicion about the padding was tested."""
+    ran = [r.name for d, r in corrected.items() if r and d.startswith("at")]
+    if ran:
+        return Markdown(f"The corrected runs that test this suspicion: {', '.join(ran)}, below.")
+    return Markdown("The corrected runs that would test this suspicion: **not run**.")

@@ -1,0 +1,112 @@
+"""Sentences of the chapter on paper B: they say what the flags say, and no more."""
+
+from pathlib import Path
+
+import pytest
+from recorded import LEVELS, held, results, write
+
+from ecgadv.pages import chosen_b, conclusions_b, sentences_b
+
+REPORTED = Path(__file__).parents[1] / "book/reported.yml"
+
+
+@pytest.fixture
+def mlp(tmp_path):
+    """Undefended and NSR networks with two seeds; the other defenses were not run."""
+    for seed in range(2):
+        write(tmp_path, "beatwise/mlp/ce/faithful", seed=seed, shares=(2 / 3, 0, 0))
+        write(tmp_path, "beatwise/mlp/nsr-0.4/faithful", seed=seed, shares=(1, 1, 1 / 3))
+    return results(tmp_path)
+
+
+def test_ranking_says_whether_the_worst_case_changes_it(mlp, tmp_path):
+    shown = chosen_b.chosen(mlp, "mlp")
+    assert "leaves the order as it is" in sentences_b.order(shown)
+    other = tmp_path / "other"
+    weak = {f"held/sap/{eps:g}": held(0) for eps in (0.01, 0.05, 0.1)}
+    write(other, "beatwise/mlp/ce/faithful", shares=(1, 1, 1 / 3))
+    write(other, "beatwise/mlp/nsr-0.4/faithful", flags=weak)
+    text = sentences_b.order(chosen_b.chosen(results(other), "mlp"))
+    assert "undefended from 2 to 1" in text
+    assert "NSR, beta 0.4 from 1 to 2" in text
+
+
+def test_sentences_carry_the_numbers_of_the_records(mlp):
+    assert "* a difference" in sentences_b.shown(mlp, "mlp")
+    assert "not run" in sentences_b.shown(mlp, "cnn")
+    assert "4 made here" in sentences_b.shown(mlp, "mlp")
+
+
+def test_the_log_of_the_authors_stands_beside_ours(mlp):
+    text = sentences_b.beside_log(mlp.one(defense="nsr-0.4"), REPORTED)
+    assert "91.8 % are right" in text  # 0.9185, PROTOCOLS part 1
+    assert "SPSA left 52.0 %" in text
+    assert "between 33.3 and 33.3 % over seeds" in text
+    assert "neither confirms nor refutes" in text
+
+
+def in_short(found, *, between=None, cnn=None):
+    shown = chosen_b.chosen(found, "mlp")
+    return conclusions_b.in_short(shown, [], between=between or {}, cnn=cnn or {})
+
+
+def test_conclusions_follow_from_paired_differences(mlp, tmp_path):
+    text = in_short(mlp)
+    assert "**Against no defense: NSR holds more.**" in text
+    assert "NSR's gain goes from +33.3 [" in text
+    assert "the stronger attacks take 0.0 % of it" in text
+    assert "**Beside the other defenses:** not run." in text
+    assert "**Between patients:** not run." in text
+    assert "**The CNN:** not run." in text
+    nothing = chosen_b.chosen(results(tmp_path / "none"), "mlp")
+    assert "not run" in conclusions_b.in_short(nothing, [], between={}, cnn={})
+
+
+def test_an_interval_with_zero_in_it_is_no_clear_difference(mlp, tmp_path):
+    for seed, share in enumerate((0, 1)):  # once all and once none: no telling
+        write(tmp_path, "beatwise/mlp/jacobian-0.9/faithful", seed=seed, shares=(share,) * 3)
+        write(tmp_path, "interpatient/mlp/ce/faithful", seed=seed, shares=(share,) * 3)
+        write(tmp_path, "interpatient/mlp/nsr-0.4/faithful", seed=seed)
+    found = results(tmp_path)
+    text = in_short(found, between=chosen_b.chosen(found, "mlp", split="interpatient"))
+    assert "], no clear difference. Without SAP" in text
+    assert "**Between patients: no clear difference.**" in text
+
+
+def test_what_holds_only_without_sap_is_said(mlp, tmp_path):
+    broken = {f"held/sap/{eps:g}": held(0) for eps in LEVELS}
+    for seed in range(2):
+        write(tmp_path, "beatwise/mlp/at-0.1/faithful", seed=seed, flags=broken)
+    (line,) = [line for line in in_short(results(tmp_path)).splitlines() if "Beside" in line]
+    worst, within = line.split("Without SAP")
+    assert "NSR holds more" in worst
+    assert "NSR holds less" in within
+
+
+def test_the_weakest_defense_of_the_cnn_is_named_with_its_seeds(mlp, tmp_path):
+    for defense, share in (("ce", 0), ("nsr-0.3", 1 / 3), ("jacobian-0.7", 1)):
+        label = f"beatwise/cnn/{defense}/faithful"
+        write(tmp_path, label, shares=(share,) * 3, profile="compact")
+    text = in_short(mlp, cnn=chosen_b.chosen(results(tmp_path, "compact"), "cnn"))
+    assert "**The CNN, profile `compact`: NSR is the weakest of its defenses.**" in text
+    assert "one seed, so" in text
+
+
+def test_a_defense_below_no_defense_is_named(mlp, tmp_path):
+    shown = chosen_b.chosen(mlp, "mlp")
+    assert "No defense lies clearly below it" in sentences_b.below_undefended(shown)
+    for seed in range(2):
+        label = "beatwise/mlp/at-0.1/faithful"
+        write(tmp_path, label, seed=seed, flags={"held/sap/0.01": held(0)})
+    shown = chosen_b.chosen(results(tmp_path), "mlp")
+    text = sentences_b.below_undefended(shown)
+    assert "undefended network holds 66.7 %" in text
+    assert "adversarial training, eps 0.1 0.0 % (-66.7 [" in text
+    assert "not run" in sentences_b.below_undefended(dict.fromkeys(shown))
+
+
+def test_a_suspicion_that_no_run_tested_is_called_so(mlp, tmp_path):
+    assert "**not run**" in sentences_b.padding(chosen_b.chosen(mlp, "mlp", variant="corrected"))
+    write(tmp_path, "beatwise/mlp/at-0.1/corrected")
+    tested = chosen_b.chosen(results(tmp_path), "mlp", variant="corrected")
+    assert "adversarial training, eps 0.1, below" in sentences_b.padding(tested)
