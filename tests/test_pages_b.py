@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from recorded import held, results, write
+from recorded import LABELS, held, results, write
 
 from ecgadv import attacks, figures
 from ecgadv.errors import EcgadvError
@@ -108,6 +108,15 @@ def test_settings_side_by_side_keep_what_is_missing(mlp):
         ("undefended", "corrected"),
     ]
     assert found[1][2] == "not run"
+
+
+def test_class_means_leave_the_rarest_class_out(tmp_path):
+    write(tmp_path, "interpatient/mlp/ce/faithful", flags={"held/sap/0.1": held(1) * (LABELS != 1)})
+    found = chosen_b.chosen(results(tmp_path), "mlp", split="interpatient")
+    (row,) = rows(tables_b.without_rarest([found["ce"]]))
+    assert row == ("undefended", *["100.0"] * 4, "66.7", "100.0", 1)
+    assert "Class S has 3 test beats there and weighs one part in 3" in sentences_b.people(found)
+    assert "Records 201 (DS1) and 202 (DS2) are the same subject" in sentences_b.people({})
 
 
 def test_a_table_of_nothing_says_so():

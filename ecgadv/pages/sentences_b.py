@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ecgadv.claims import reported
+from ecgadv.data.splits import DS_NOTE
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
 from ecgadv.figures import Table
@@ -15,6 +16,7 @@ from ecgadv.pages.markdown import Markdown, used
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
+from ecgadv.pages.tables_b import rarest
 
 
 def shown(results: Results, network: str) -> Markdown:
@@ -134,3 +136,17 @@ def padding(corrected: Mapping[str, Result | None]) -> Markdown:
     if ran:
         return Markdown(f"The corrected runs that test this suspicion: {', '.join(ran)}, below.")
     return Markdown("The corrected runs that would test this suspicion: **not run**.")
+
+
+def people(between: Mapping[str, Result | None]) -> Markdown:
+    """Say who stands in the split between patients, and which class mean to read with care."""
+    text = f"The split: {DS_NOTE}"
+    first = next((result for result in between.values() if result), None)
+    if first is None:
+        return Markdown(text)
+    rare = rarest(first)
+    return Markdown(
+        f"{text}\n\nClass {first.classes[rare]} has {int((first.y == rare).sum())} test beats "
+        f"there and weighs one part in {len(first.classes)} of each class mean; the last table "
+        "gives the mean without it, too."
+    )
