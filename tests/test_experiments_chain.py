@@ -20,7 +20,7 @@ from ecgadv.experiments.evaluate import evaluate
 from ecgadv.experiments.run import run_once, train_missing
 from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
 from ecgadv.experiments.store import Store
-from ecgadv.experiments.verify import verify
+from ecgadv.experiments.verify import compare, verify
 
 CHAIN = (tiny.UNDEFENDED, tiny.HARDENED, tiny.STUDENT)
 
@@ -392,3 +392,20 @@ def test_verifying_from_weights_reads_the_surrogate_from_the_release(made, tmp_p
     alone = Session(Store(tmp_path / "runs"), released=None)
     with pytest.raises(EcgadvError, match=r"^beatwise/han/ce/faithful seed 0 is not trained: run"):
         verify(record, alone, retrain=False)
+
+
+def test_verifying_sees_another_end_of_a_walk_and_another_class(made):
+    _, record, _ = made
+    same = compare(record, record.metrics, record.examples())
+    assert same.largest == 0
+    walked = np.flatnonzero(~np.isnan(record.examples()["boundary/distance"]))
+    for name, changed in (
+        ("boundary/distance", lambda value: value * 1.05),
+        ("boundary/transfer", lambda value: (value + 1) % 5),
+        ("predicted/pgd/0.05", lambda value: 0 if value == 255 else 255),
+    ):
+        examples = record.examples()
+        examples[name][walked[0]] = changed(examples[name][walked[0]])
+        found = compare(record, record.metrics, examples)
+        share = 1 / len(examples[name])
+        assert found.flags[name] == share and found.largest == share

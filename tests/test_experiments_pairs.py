@@ -1,8 +1,17 @@
 """The pairs of recordings that the boundary attack walks between."""
 
-import numpy as np
+from dataclasses import replace
 
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from ecgadv import attacks
 from ecgadv.experiments import pairs
+from ecgadv.experiments.run import run_once, train_missing
+from ecgadv.experiments.session import Session
+from ecgadv.experiments.store import Store
 
 Y = np.array([0] * 30 + [1] * 5 + [2] * 12 + [3] * 2)
 
@@ -41,3 +50,55 @@ def test_a_class_that_is_not_there_is_left_out():
         [a, b] for a in (0, 2, 3) for b in (0, 2, 3) if a != b
     ]
     assert len(drawn) == 6 * 3
+
+
+class ByBatch(torch.nn.Module):
+    """Reads class x, but one of the larger ones as 0 in a batch of three."""
+
+    def forward(self, x):
+        read = x[:, 0, 0].long()
+        if len(x) == 3:
+            read[read.argmax()] = 0
+        return torch.nn.functional.one_hot(read, 5).float()
+
+
+def test_pairs_walk_only_if_they_are_read_right_as_one_batch():
+    y, target = torch.tensor([1, 1, 2, 3]), torch.tensor([4, 4, 4, 4])
+    x, start = (values[:, None, None].float() for values in (y, target))
+    start[1] = 0  # misread, so that three are left, of which then one is misread in turn
+    rows = pairs._readable(ByBatch(), x, start, start, y, target)
+    batch = x[rows]
+    assert 0 < len(rows) < 3 and 1 not in rows
+    assert torch.equal(ByBatch()(batch).argmax(1), y[rows])
+
+
+def test_no_pair_may_be_left():
+    y = torch.tensor([1])
+    x = torch.zeros(1, 1, 1)
+    assert len(pairs._readable(ByBatch(), x, x, x, y, y + 1)) == 0
+
+
+@pytest.mark.usefixtures("tiny_suite")
+def test_an_example_that_is_of_another_class_when_judged_again_does_not_count(
+    tmp_path, monkeypatch
+):
+    walk = attacks.boundary
+
+    def astray(model, x, *rest, **options):
+        found = walk(model, x, *rest, **options)
+        found.x_adv[0] = x[0]  # of the original's class
+        return found
+
+    session = Session(Store(tmp_path), released=None)
+    config = replace(tiny.STUDENT, attacks=())
+    train_missing(config, [0], session)
+    monkeypatch.setattr(attacks, "boundary", astray)
+    record = run_once(config, 0, session)
+    found = {k.removeprefix("boundary/"): v for k, v in record.examples().items()}
+    for distance, queries in (("distance", "queries"), ("transfer-distance", None)):
+        walked = ~np.isnan(found[distance])
+        if queries:
+            assert (found[queries] > 0).sum() == walked.sum() + 1
+        assert np.isnan(found[distance]).any()
+    assert (found["transfer"][np.isnan(found["transfer-distance"])] == 255).all()
+    assert record.metrics["boundary"]["attacked"]["n"] == (~np.isnan(found["distance"])).sum()

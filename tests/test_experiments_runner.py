@@ -22,6 +22,7 @@ from ecgadv.experiments.runner import Job, Options, jobs, run_all
 from ecgadv.experiments.session import fresh_model
 from ecgadv.experiments.store import Store
 from ecgadv.models.stacking import stack
+from ecgadv.training import OutOfTime
 
 SHORT = replace(tiny.PLAIN, attacks=tiny.ATTACKS[:1])
 
@@ -247,9 +248,20 @@ def test_a_busy_job_is_looked_at_again(tmp_path, monkeypatch):
     assert answers == {"a": [], "b": []}
 
 
-def test_a_job_at_its_deadline_says_that_it_stopped(tmp_path, capsys):
+def test_a_job_past_the_deadline_is_not_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_session", pytest.fail)
     job = Job(SHORT, (0,))
     assert run_all([job], Options(tmp_path, ends_at=time.time() - 1)) == {job.name: "later"}
+
+
+def test_a_job_at_its_deadline_says_that_it_stopped(tmp_path, capsys, monkeypatch):
+    def stop(*args):
+        raise OutOfTime
+
+    job = Job(SHORT, (0,))
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "_train", stop)
+        assert run_all([job], Options(tmp_path)) == {job.name: "later"}
     assert "beatwise/mlp/ce/faithful seed 0: stopped after" in capsys.readouterr().err
     assert run_all([job], Options(tmp_path)) == {job.name: "done"}
     assert "seed 0: finished after" in capsys.readouterr().err

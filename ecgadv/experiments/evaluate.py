@@ -122,6 +122,13 @@ class _Evaluation:
         """Return the network on which transferred examples are crafted."""
         return self.session.trained(self.config.surrogate, self.seed)
 
+    def is_surrogate(self) -> bool:
+        """Say whether the network is the one that transferred examples are crafted on."""
+        return self._weights_of(self.config) == self._weights_of(self.config.surrogate)
+
+    def _weights_of(self, config: Config) -> str:
+        return training_key(config, self.seed, self.dataset.fingerprint)
+
     def crafting(self, *attack) -> tuple:
         """Return what transferred examples depend on: networks that share it share them.
 
@@ -131,7 +138,7 @@ class _Evaluation:
             raise EcgadvError(
                 f"{self.config.label}: transferred examples need a surrogate to be made on"
             )
-        weights = training_key(self.config.surrogate, self.seed, self.dataset.fingerprint)
+        weights = self._weights_of(self.config.surrogate)
         return weights, self.parts.test.tobytes(), self.config.precision, repr(attack)
 
     def report(self, text: str, share: float) -> None:

@@ -49,6 +49,8 @@ def attacked(evaluation) -> tuple[dict, Arrays]:
     pairs = draw(evaluation.y, evaluation.classes, options.pop("pairs"))
     own = _walks(evaluation, "itself", evaluation.model, pairs, options)
     made = evaluation.crafting("boundary", evaluation.config.boundary)
+    if evaluation.is_surrogate():
+        evaluation.session.crafted.setdefault(made, own)
     if made not in evaluation.session.crafted:
         surrogate = evaluation.surrogate()
         walks = _walks(evaluation, "surrogate", surrogate, pairs, options)
@@ -75,14 +77,12 @@ def attacked(evaluation) -> tuple[dict, Arrays]:
 
 def _summary(walks: Arrays) -> dict:
     """Return how many pairs were walked, how near they came, and what they asked."""
-    found = walks["distance"][~np.isnan(walks["distance"])]
-    return {
-        "n": len(found),
-        "median_distance": float(np.median(found)) if len(found) else None,
-        "median_queries": float(np.median(walks["queries"][walks["queries"] > 0]))
-        if len(found)
-        else None,
+    walked = ~np.isnan(walks["distance"])
+    median = {
+        f"median_{name}": float(np.median(walks[name][walked])) if walked.any() else None
+        for name in ("distance", "queries")
     }
+    return {"n": int(walked.sum()), **median}
 
 
 def _walks(evaluation, whom: str, model: nn.Module, pairs: np.ndarray, options: dict) -> Arrays:
@@ -99,17 +99,14 @@ def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict, seed: 
     """Return x_adv (P, C, L), distance (P,) and queries (P,) of the walks against one network.
 
     As in the authors' code a pair is skipped unless the network reads both recordings right; also
-    where the start, cut to the original's length (row A12), has lost its class.
+    where the start, cut to the original's length (row A12), has lost its class, and where the
+    example that was found is of another class once it is judged again.
     """
     device = evaluation.session.device
     x, start = (evaluation.x[pairs[:, side]] for side in (0, 1))
     mask = evaluation.mask[pairs[:, 0]]
-    begin = torch.where(mask, start, x)
-    wanted = [evaluation.y[pairs[:, side]] for side in (0, 1)]
-    fit = np.ones(len(pairs), bool)
-    for recordings, label in ((x, wanted[0]), (start, wanted[1]), (begin, wanted[1])):
-        fit &= predict(model, recordings, batch_size=evaluation.batch).argmax(1).numpy() == label
-    rows = torch.from_numpy(np.flatnonzero(fit))
+    wanted = [torch.from_numpy(evaluation.y[pairs[:, side]]) for side in (0, 1)]
+    rows = _readable(model, x, start, torch.where(mask, start, x), *wanted)
     walks = {
         "x_adv": x.numpy().copy(),
         "distance": np.full(len(pairs), np.nan, np.float32),
@@ -124,15 +121,33 @@ def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict, seed: 
     found = attacks.boundary(
         model,
         moved(x),
-        moved(torch.from_numpy(wanted[0])),
+        moved(wanted[0]),
         moved(start),
-        target=moved(torch.from_numpy(wanted[1])),
+        target=moved(wanted[1]),
         mask=moved(mask),
         generator=torch.Generator(device).manual_seed(seed),
         **options,
     )
     samples = mask[rows].sum((-2, -1)).sqrt()  # the root of their number: L2 norm to RMS
-    walks["x_adv"][fit] = found.x_adv.cpu().numpy()
-    walks["distance"][fit] = (found.distance.cpu() / samples).numpy()
-    walks["queries"][fit] = found.queries.cpu().numpy()
+    ends = predict(model, found.x_adv, batch_size=evaluation.batch).argmax(1)
+    distance = torch.where(ends == wanted[1][rows], found.distance.cpu() / samples, torch.nan)
+    walks["x_adv"][rows] = found.x_adv.cpu().numpy()
+    walks["distance"][rows] = distance.numpy()
+    walks["queries"][rows] = found.queries.cpu().numpy()
     return walks
+
+
+def _readable(model: nn.Module, x: Tensor, start: Tensor, begin: Tensor, y, target) -> Tensor:
+    """Return the pairs (A,) whose x is read as y, and whose start and masked start as `target`.
+
+    The rest is judged again without those that fell out, until all pass as the one batch that
+    they will walk in: a batch of another size may round a recording across the boundary.
+    """
+    rows = torch.arange(len(x))
+    while len(rows):
+        read = [predict(model, v[rows], batch_size=len(rows)).argmax(1) for v in (x, start, begin)]
+        right = (read[0] == y[rows]) & (read[1] == target[rows]) & (read[2] == target[rows])
+        if right.all():
+            break
+        rows = rows[right]
+    return rows

@@ -24,7 +24,7 @@ from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
 from ecgadv.experiments.store import Record
 from ecgadv.experiments.unfinished import Unfinished
 from ecgadv.models.stacking import stack, unstack
-from ecgadv.training import Samples, train
+from ecgadv.training import OutOfTime, Samples, train
 
 # What is minimised in the warm-up epochs of a defense; else plain cross-entropy (PROTOCOLS 2.4).
 WARMUP = {"nsr": defenses.nsr.squared_error_loss}
@@ -78,6 +78,8 @@ def train_missing(config: Config, seeds: Sequence[int], session: Session) -> Non
     # A group that was begun is gone on with, even if it was killed while publishing its seeds.
     if not checkpoint.exists():
         seeds, checkpoint = missing, _checkpoint(session, {seed: keys[seed] for seed in missing})
+    if session.deadline is not None and time.monotonic() > session.deadline:
+        raise OutOfTime
     model, history, operations = _train(config, seeds, session, checkpoint)
     seconds = sum(line["seconds"] for line in history) / len(seeds)
     device = provenance.device_name(session.device)

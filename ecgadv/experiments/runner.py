@@ -110,6 +110,8 @@ def run_job(job: Job, options: Options, slot: int = 0) -> str:
     store = Store(options.root)
     try:
         for left in without_done([job], store):
+            if options.ends_at is not None and time.time() > options.ends_at:
+                return "later"
             with Progress(left.name, slot) as progress:
                 session = _session(options, progress)
                 _train_before(left.config, left.seeds, session)
