@@ -12,6 +12,7 @@ import yaml
 from ecgadv import claims, figures
 
 PAGES = ("*.md", "*.bib")
+FRAGMENTS = ("effects-protocol-a", "effects-protocol-b")  # what notebooks write for other pages
 
 
 def stage(
@@ -26,7 +27,8 @@ def stage(
 
     Args:
         book: the chapters and assets.
-        executed: the executed notebooks, with `figures/`, `downloads/` and `verdicts/`.
+        executed: the executed notebooks, with `figures/`, `downloads/`, `verdicts/` and
+            `fragments/`.
         target: the folder to make; what was there is removed.
         notebooks: the stripped notebooks, offered for download beside the executed ones.
         registry: the entries of figures.yml, which say what notebook makes which figure.
@@ -52,6 +54,10 @@ def stage(
     (target / "generated").mkdir()
     ledger = claims.ledger(book / "claims.yml", executed / "verdicts")
     (target / "generated" / "claims.md").write_text(ledger, encoding="utf-8")
+    for name in FRAGMENTS:
+        saved = executed / "fragments" / f"{name}.md"
+        text = saved.read_text(encoding="utf-8") if saved.exists() else f"*{claims.NOT_RUN}*\n"
+        (target / "generated" / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def without_injected(notebook: dict) -> dict:

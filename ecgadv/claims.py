@@ -47,6 +47,20 @@ def save_verdict(
     return path
 
 
+def save_fragment(name: str, text: str, *, out: str | Path) -> Path:
+    """Write generated text (MyST markdown) that another page of the book includes.
+
+    Args:
+        name: the page includes `generated/NAME.md`.
+        text: what it says.
+        out: the notebook's output folder; the file goes to its `fragments/`.
+    """
+    path = Path(out) / "fragments" / f"{name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def load_claims(path: str | Path) -> list[dict[str, str]]:
     """Return the claims of claims.yml: `id`, `paper`, `text`, `source`."""
     import yaml

@@ -1,0 +1,138 @@
+"""What the oddities of paper A's code change, as far as its records tell."""
+
+from inspect import signature
+
+import numpy as np
+
+from ecgadv import attacks
+from ecgadv.evaluation.intervals import Interval, seed_interval
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.experiments.evaluate import HAN_CLASSES
+from ecgadv.pages import chosen_a, tables_a
+from ecgadv.pages.captions_a import options_of
+from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
+from ecgadv.pages.effects import Effect, figure
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.paired import difference, shared_seeds
+from ecgadv.pages.result import WORST, Result
+
+ROWS = tuple(f"A{number}" for number in range(1, 23))
+PLAIN, ADT = ("ce", "faithful"), ("adt-1", "faithful")
+RESAMPLES, LEVEL = 2000, 0.95
+
+
+def effects(every: Chosen) -> list[Effect]:
+    """Return what the records of a profile say of the rows of PROTOCOLS 2.7."""
+    plain, adt = every.get(PLAIN), every.get(ADT)
+    found = _switches(every)
+    for result in filter(None, (every.get(("at-10", "faithful")), adt)):
+        found += _transferred(result)
+    if plain:
+        # What is transferred to the network that it was made on is a white box without row A11.
+        found += _attacks("A11", plain, "sap", "transfer-sap")
+        found += _attacks("A9", plain, "transfer-sap", "sap-40")
+        found += _f1_scores(plain)
+    if adt:
+        found += _attacks("A9", adt, "sap", "sap-40")
+    return found
+
+
+def _switches(every: Chosen) -> list[Effect]:
+    """Return the differences of the networks that one row sets apart; A5 is the temperature."""
+    found, plain = [], every.get(ADT)
+    for said, a, b in tables_a.paired(every):
+        changed, _, row = said.rpartition(", row ")
+        if changed:
+            found += _networks(row, a, b, "fig-a-ablations")
+    for which, other in chosen_a.temperatures(every).items():
+        if plain and other and which != ADT and shared_seeds(other, plain):
+            found += _networks("A5", other, plain, "fig-a-temperature")
+    return found
+
+
+def _networks(row: str, a: Result, b: Result, drawn: str) -> list[Effect]:
+    """Return a minus b without an attack, under SAP and under PGD."""
+    eps, found = level(a), []
+    for attack, at in ((WORST, 0.0), ("sap", eps), ("pgd", eps)):
+        gap = difference(a, b, attack, eps=at, balanced=False)
+        compared = f"{a.name} minus {b.name}"
+        found.append(Effect(row, compared, _measure(a, attack, at), gap, figure(drawn)))
+    return found
+
+
+def _transferred(result: Result) -> list[Effect]:
+    """Return what PGD in the place of SAP changes when examples are transferred, row A8."""
+    eps = level(result)
+    levels = result.own_attacks.get("transfer-pgd", [])
+    found = []
+    for at in levels if "transfer-sap" in result.own_attacks else []:
+        sides = ("transfer-pgd", at), ("transfer-sap", eps)
+        compared = " minus ".join(f"{NAMES[name]} at {in_unit(result, e)}" for name, e in sides)
+        gap = _gap(result, *sides)
+        found.append(
+            Effect("A8", compared, f"accuracy of {result.name}", gap, figure("fig-a-transfer"))
+        )
+    return found
+
+
+def _attacks(row: str, result: Result, one: str, other: str) -> list[Effect]:
+    """Return the accuracy under one attack minus that under another, with what sets them apart."""
+    eps = level(result)
+    if not {one, other} <= set(result.own_attacks):
+        return []
+    a, b = options_of(result, one), options_of(result, other)
+    usual = signature(attacks.sap).parameters
+    keys = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
+    compared = "SAP with " + " minus SAP with ".join(
+        ", ".join(f"`{key}` {options.get(key, usual[key].default)}" for key in keys)
+        for options in (a, b)
+    )
+    measure = f"accuracy of {result.name}, {in_unit(result, eps)}"
+    return [
+        Effect(row, compared, measure, _gap(result, (one, eps), (other, eps)), figure("fig-a-sap"))
+    ]
+
+
+def _f1_scores(result: Result) -> list[Effect]:
+    """Return macro-F1 over all classes minus Han's, without an attack and under SAP, row A19."""
+    compared = "macro-F1 over all classes minus Han's F1, which leaves noise out"
+    found = []
+    for attack, eps in ((WORST, 0.0), ("sap", level(result))):
+        gap, measure = _f1_gap(result, attack, eps), _measure(result, attack, eps)
+        said = f"{result.name}, {measure}"
+        found.append(Effect("A19", compared, said, gap, figure("fig-a-clean")))
+    return found
+
+
+def _f1_gap(result: Result, attack: str, eps: float) -> Estimate:
+    """Return macro-F1 over all classes minus Han's, with a bootstrap of both at once."""
+    predicted, y, k = chosen_a.predicted(result, attack, eps), result.y, len(result.classes)
+    common = (predicted != NOT_ATTACKED).all(axis=0)
+    every, rng, n_seeds = np.bincount(y, minlength=k), np.random.default_rng(0), len(predicted)
+    # Shares of each true class that are read as each class, of all records (first) and resampled.
+    read = np.zeros((n_seeds, 1 + RESAMPLES, k, k))
+    for c in np.flatnonzero(every):
+        members = predicted[:, common & (y == c)]
+        n = members.shape[1]
+        drawn = np.concatenate([np.arange(n)[None], rng.integers(n, size=(RESAMPLES, n))])
+        for other in range(k):
+            read[:, :, c, other] = (members == other)[:, drawn].mean(axis=-1)
+    counts = read * every[:, None]
+    f1 = 2 * np.diagonal(counts, axis1=2, axis2=3) / (counts.sum(axis=2) + counts.sum(axis=3))
+    gaps = f1.mean(axis=-1) - f1[..., :HAN_CLASSES].mean(axis=-1)  # (S, 1 + R)
+    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=RESAMPLES) / n_seeds
+    values = (gaps[:, 1:].T * shares).sum(axis=1)
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    seeds = seed_interval(gaps[:, 0], level=LEVEL)
+    both = Interval(seeds.estimate, low, high, LEVEL, n_seeds, int(common.sum()))
+    return Estimate(seeds, both)
+
+
+def _gap(result: Result, one: tuple[str, float], other: tuple[str, float]) -> Estimate:
+    """Return a network's natural accuracy under one attack minus that under another."""
+    rows = np.stack([result.held(attack, eps) for attack, eps in (one, other)], axis=1)
+    return result.estimate(rows, lambda v: v[..., 0] - v[..., 1], balanced=False)
+
+
+def _measure(result: Result, attack: str, eps: float) -> str:
+    return f"{NAMES[attack]}, {in_unit(result, eps)}" if eps else "without an attack"

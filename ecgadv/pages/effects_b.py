@@ -1,0 +1,125 @@
+"""What the oddities of paper B's code change, as far as its records tell."""
+
+import numpy as np
+
+from ecgadv.evaluation.intervals import Interval
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, chosen
+from ecgadv.pages.effects import Effect, figure
+from ecgadv.pages.estimates import Estimate
+from ecgadv.pages.paired import difference, shared_seeds
+from ecgadv.pages.result import WORST, Result
+from ecgadv.pages.results import Results
+
+ROWS = tuple(f"B{number}" for number in range(1, 20))
+AUTHORS, OURS = "pgd-100", "pgd-margin"
+CHAPTER = "{doc}`/notebooks/04-paper-b`"
+
+
+def effects(results: Results, network: str = "mlp") -> list[Effect]:
+    """Return what the records of a network say of the rows of PROTOCOLS 3.7."""
+    beatwise = chosen(results, network)
+    found = []
+    for result in filter(None, beatwise.values()):
+        found += _stronger(result) + _natural(result)
+    corrected = chosen(results, network, variant="corrected")
+    people = chosen(results, network, split="interpatient")
+    for defense, plain in beatwise.items():
+        if plain:
+            found += _corrected(plain, corrected[defense])
+            found += _new_people(plain, people[defense])
+    return found
+
+
+def _stronger(result: Result) -> list[Effect]:
+    """Return accuracy under the authors' PGD minus that under ours, row B2."""
+    if not {AUTHORS, OURS} <= set(result.own_attacks):
+        return []
+    rows = np.stack([result.held(attack, SHOWN_EPS) for attack in (AUTHORS, OURS)], axis=1)
+    gap = result.estimate(rows, lambda v: v[..., 0] - v[..., 1])
+    compared = f"{ATTACK_NAMES[AUTHORS]} minus {ATTACK_NAMES[OURS]}"
+    return [Effect("B2", compared, f"{result.name}, {_at()}", gap, figure("fig-b-margin"))]
+
+
+def _natural(result: Result) -> list[Effect]:
+    """Return natural minus class-balanced accuracy, row B3."""
+    found = []
+    for attack, eps in ((WORST, 0.0), (AUTHORS, SHOWN_EPS)):
+        measure = f"{result.name}, {_measure(attack, eps)}"
+        gap = balance(result, result.held(attack, eps))
+        found.append(Effect("B3", "natural minus class-balanced accuracy", measure, gap, CHAPTER))
+    return found
+
+
+def balance(result: Result, held: np.ndarray) -> Estimate:
+    """Return natural minus class-balanced accuracy of flags (S, N), on the same examples."""
+    k = len(result.classes)
+    shares = np.bincount(result.y, minlength=k) / len(result.y)
+    present = shares > 0
+    # Flags with all other classes set to 0: their balanced accuracy is that of one class over the
+    # number of classes, so that both means are sums of such rows.
+    rows = [
+        np.where((result.y == c) | (held == NOT_ATTACKED), held, 0) for c in np.flatnonzero(present)
+    ]
+    factors = shares[present] * present.sum() - 1
+    return result.estimate(np.stack(rows, axis=1), lambda v: (v * factors).sum(axis=-1))
+
+
+def _corrected(plain: Result, other: Result | None) -> list[Effect]:
+    """Return the corrected protocol minus the authors', rows B4, B5 and B14 at once."""
+    if other is None or not shared_seeds(other, plain):
+        return []
+    return [
+        Effect(
+            "B4",
+            "corrected minus the authors' (with B5 and B14)",
+            f"{plain.name}, {_measure(attack, eps)}",
+            difference(other, plain, attack, eps=eps),
+            figure("fig-b-variants"),
+        )
+        for attack, eps in ((WORST, 0.0), (AUTHORS, SHOWN_EPS), (OURS, SHOWN_EPS))
+    ]
+
+
+def _new_people(known: Result, new: Result | None) -> list[Effect]:
+    """Return accuracy on beats of known people minus that on beats of new ones, row B17."""
+    if new is None:
+        return []
+    return [
+        Effect(
+            "B17",
+            "beatwise minus interpatient, on other beats",
+            f"{known.name}, {_measure(attack, eps)}",
+            apart(known.accuracy(attack, eps), new.accuracy(attack, eps)),
+            figure("fig-b-interpatient"),
+        )
+        for attack, eps in ((WORST, 0.0), (AUTHORS, SHOWN_EPS))
+    ]
+
+
+def apart(a: Estimate, b: Estimate) -> Estimate:
+    """Return a minus b for independent estimates: their distances to each end, squared and added.
+
+    The method of variance estimates recovery: Zou and Donner, Statistics in Medicine 27 (2008)
+    1693.
+    """
+
+    def joined(one: Interval, other: Interval) -> Interval:
+        gap = one.estimate - other.estimate
+        low = gap - np.hypot(one.estimate - one.low, other.high - other.estimate)
+        high = gap + np.hypot(one.high - one.estimate, other.estimate - other.low)
+        n = None
+        if one.n_examples and other.n_examples:
+            n = min(one.n_examples, other.n_examples)
+        seeds = min(one.n_seeds, other.n_seeds)
+        return Interval(gap, float(low), float(high), one.level, seeds, n)
+
+    return Estimate(joined(a.seeds, b.seeds), joined(a.both, b.both))
+
+
+def _measure(attack: str, eps: float) -> str:
+    return f"{ATTACK_NAMES[attack]}, {_at()}" if eps else "without an attack"
+
+
+def _at() -> str:
+    return f"eps {SHOWN_EPS:g}"
