@@ -132,7 +132,7 @@ def test_claims_are_shown_with_their_rule_and_findings(mlp):
     text = verdicts_b.statement(claim, verdicts_b.judge(claim, mlp))
     assert "**Rule.** 10!" in text
     assert "| MLP | AUC(0.1) under SAP |" in text
-    assert "Not run: CNN." in text
+    assert "Not run in profile `paper`: CNN." in text
     assert "Verdict: not run" in verdicts_b.statement(claim, None)
 
 

@@ -178,8 +178,17 @@ def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
     found = verdicts_b.judge(claim("B1", datasets=("mitdb", "cpsc2018")), pair(tmp_path, 1, 0))
     assert (found.verdict, found.on_data) == ("partly supported", "supported")
     assert found.missing == ("CPSC2018",)
-    assert "Not run: CPSC2018." in found.evidence
+    assert "Not run in profile `paper`: CPSC2018." in found.evidence
     assert "* MLP, AUC(0.1) under SAP: +95.0 [+95.0, +95.0], n = 12 beats, 2 s" in found.evidence
+
+
+def test_a_network_of_another_profile_decides_nothing_and_is_named(tmp_path):
+    for defense in ("ce", "nsr-0.4"):
+        write(tmp_path, f"beatwise/mlp/{defense}/faithful")
+        write(tmp_path, f"beatwise/cnn/{defense}/faithful", profile="compact")
+    found = verdicts_b.judge(claim("B1"), results(tmp_path), [results(tmp_path, "compact")])
+    assert {f.network for f in found.findings} == {"mlp"}
+    assert "Not run in profile `paper`: CNN (profile `compact`: see the ch" in found.evidence
 
 
 def test_one_seed_decides_nothing(tmp_path):

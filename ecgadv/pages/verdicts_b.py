@@ -21,6 +21,15 @@ SPLIT, VARIANT = "beatwise", "faithful"
 class Ruling(Judgement):
     """The verdict on a claim of paper B."""
 
+    profile: str  # of the records behind it
+
+    @property
+    def not_run(self) -> str:
+        """A sentence on what of the claim was not run in this profile, or nothing."""
+        if not self.missing:
+            return ""
+        return f" Not run in profile `{self.profile}`: {', '.join(self.missing)}."
+
     @property
     def evidence(self) -> str:
         numbers = [
@@ -28,9 +37,8 @@ class Ruling(Judgement):
             f"n = {f.estimate.both.n_examples:,} beats, {f.estimate.seeds.n_seeds} seeds"
             for f in self.findings
         ]
-        rest = f" Not run: {', '.join(self.missing)}." if self.missing else ""
         lead = (
-            f"On MIT-BIH, beatwise split: {self.on_data}.{rest} NSR minus undefended in "
+            f"On MIT-BIH, beatwise split: {self.on_data}.{self.not_run} NSR minus undefended in "
             "percentage points, with 95 % interval:"
         )
         return "\n".join([lead, "", *numbers])
@@ -77,12 +85,14 @@ def clean_changes(results: Results, margin: float) -> tuple[Finding, ...]:
     )
 
 
-def judge(claim: dict, results: Results) -> Ruling | None:
+def judge(claim: dict, results: Results, others: Sequence[Results] = ()) -> Ruling | None:
     """Return the verdict on B1 or B2, or None where its networks were not run.
 
     Args:
         claim: the entry of claims.yml, with its rule.
         results: of paper B, in the profile that the rule asks for.
+        others: of other profiles, which decide nothing and are named where a network was only run
+            there.
     """
     rule = claim["rule"]
     measure = {"B1": robustness_gains, "B2": clean_changes}[claim["id"]]
@@ -92,10 +102,18 @@ def judge(claim: dict, results: Results) -> Ruling | None:
     on_data = weigh(findings)
     ran = {nsr.config["dataset"] for nsr, _ in pairs(results)}
     networks = {nsr.network for nsr, _ in pairs(results)}
-    missing = [n.upper() for n in ("mlp", "cnn") if n not in networks]
+    missing = [_elsewhere(n, others) for n in ("mlp", "cnn") if n not in networks]
     missing += [DATASETS[name] for name in rule["datasets"] if name not in ran]
     verdict = PARTLY if on_data == SUPPORTED and missing else on_data
-    return Ruling(claim["id"], verdict, on_data, findings, tuple(missing))
+    return Ruling(claim["id"], verdict, on_data, findings, tuple(missing), results.profile)
+
+
+def _elsewhere(network: str, others: Sequence[Results]) -> str:
+    """Return a network by name, with the other profiles in which it was run."""
+    ran = [f"`{r.profile}`" for r in others if r.pick(network=network)]
+    return (
+        f"{network.upper()} (profile {', '.join(ran)}: see the chapter)" if ran else network.upper()
+    )
 
 
 def weigh(findings: Sequence[Finding]) -> str:
@@ -113,8 +131,7 @@ def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
     """Write a claim, its rule, what was found, and the verdict, for the chapter on paper B."""
     if ruling is None:
         return judgements.statement(claim, None, "")
-    missing = f" Not run: {', '.join(ruling.missing)}." if ruling.missing else ""
-    verdict = f"{ruling.verdict}.** On MIT-BIH, where it was run: {ruling.on_data}.{missing}"
+    verdict = f"{ruling.verdict}.** On MIT-BIH, where it was run: {ruling.on_data}.{ruling.not_run}"
     found = ruling.findings
     table = Table(
         {
