@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from ecgadv import models
 from ecgadv.models.precision import PRECISIONS, computing_in
 
 CPU = torch.device("cpu")
@@ -73,3 +74,14 @@ def test_bf16_rounds_what_is_computed_and_not_the_weights():
     assert gradient.dtype == layer.weight.dtype == torch.float32
     error = (rounded.float() - exact).abs().max()
     assert 0 < error < 2**-6 * exact.abs().max()  # eight bits
+
+
+def test_the_first_layer_of_paper_a_sees_a_microvolt_in_bf16():
+    torch.manual_seed(0)
+    network = models.build("han-cnn", width=1 / 64, fewest=8).eval()
+    x = 700.0 + torch.rand(2, 1, 1, 500)  # a QRS complex is as high
+    assert torch.equal(x.bfloat16(), (x + 1).bfloat16())
+    with computing_in("bf16", CPU), torch.no_grad():
+        moved = network.blocks[0](x + 1) - network.blocks[0](x)
+    assert moved.dtype == torch.bfloat16
+    assert moved.any()
