@@ -175,8 +175,10 @@ def add_figures(commands):
 
 
 def _add_suite(parser, *, required):
-    parser.add_argument("suite", metavar="SUITE", nargs=None if required else "?", help="paper-b")
-    text = "demo, compact or paper"
+    parser.add_argument(
+        "suite", metavar="SUITE", nargs=None if required else "?", help="paper-a or paper-b"
+    )
+    text = "demo, compact, short (paper-a) or paper"
     parser.add_argument("--profile", metavar="PROFILE", required=required, help=text)
 
 

@@ -35,7 +35,9 @@ class Counter(TorchDispatchMode):
         return out
 
 
-def operations(model: nn.Module, loss: Callable, samples: Samples, schedule: Schedule) -> float:
+def operations(
+    model: nn.Module, loss: Callable, samples: Samples, schedule: Schedule, *, warmup_loss: Callable
+) -> float:
     """Return the floating-point operations of a whole training, from one batch of it.
 
     Counted are, by torch, the convolutions and matrix products of a forward and a backward pass
@@ -43,17 +45,23 @@ def operations(model: nn.Module, loss: Callable, samples: Samples, schedule: Sch
 
     Args:
         model: a plain network.
-        loss: loss(model, x, y, mask) -> scalar.
+        loss, warmup_loss: loss(model, x, y, mask) -> scalar, after the warm-up epochs and in them.
     """
     index = torch.arange(min(schedule.batch_size, len(samples.y)), device=samples.x.device)
+    drawn = len(epoch_order(samples.y.cpu().numpy(), schedule, 0, 0))
+    total = (schedule.epochs - schedule.warmup) * _of_batch(model, loss, samples, index)
+    if schedule.warmup:
+        total += schedule.warmup * _of_batch(model, warmup_loss, samples, index)
+    return total * drawn / len(index)
+
+
+def _of_batch(model: nn.Module, loss: Callable, samples: Samples, index: torch.Tensor) -> float:
     target = samples.y if samples.soft is None else samples.soft
     mask = None if samples.mask is None else samples.mask[index]
     devices = [samples.x.device] if samples.x.is_cuda else []
     with torch.random.fork_rng(devices), Counter() as counter:
         loss(copy.deepcopy(model), samples.x[index], target[index], mask).backward()
-    batch = float(counter.total)
-    drawn = len(epoch_order(samples.y.cpu().numpy(), schedule, 0, 0))
-    return batch * drawn / len(index) * schedule.epochs
+    return float(counter.total)
 
 
 def rate(operations: float, seconds: float, device: str, precision: str) -> dict[str, float | None]:

@@ -117,7 +117,9 @@ def _train(
     model = (stack(models) if len(seeds) > 1 else models[0]).to(session.device)
     generator = torch.Generator(session.device)
     loss = build_loss(config, dataset.unit, generator)
-    operations = cost.operations(models[0].to(session.device), loss, part, config.schedule)
+    warmup_loss = WARMUP.get(config.defense.name, defenses.cross_entropy.loss)
+    first = models[0].to(session.device)
+    operations = cost.operations(first, loss, part, config.schedule, warmup_loss=warmup_loss)
     validation = torch.from_numpy(dataset.x[parts.validation])
 
     def validate(model: nn.Module) -> float:
@@ -131,7 +133,7 @@ def _train(
         config.schedule,
         seeds=seeds,
         generator=generator,
-        warmup_loss=WARMUP.get(config.defense.name, defenses.cross_entropy.loss),
+        warmup_loss=warmup_loss,
         validate=validate,
         checkpoint=checkpoint,
         deadline=session.deadline,
