@@ -14,9 +14,12 @@ import numpy as np
 
 from ecgadv import data
 from ecgadv.figures import Table
+from ecgadv.pages.markdown import Markdown
 
 SPLITS = ("beatwise", "interpatient")
 QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}
+# The usual scale of ECG paper.
+MM_PER_MV, SMALL_BOX = 10.0, 1.0
 
 
 def facts(dataset: data.Dataset, split: str) -> dict:
@@ -82,9 +85,32 @@ def table(path: str | Path, *, levels: Sequence[float]) -> Table:
     )
 
 
+def plain_to_see(path: str | Path, *, levels: Sequence[float]) -> Markdown:
+    """Say from which noise level on a change is as high as a small box of ECG paper."""
+    import yaml
+
+    listed = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    said = []
+    for found in (f for f in listed if f["split"] == "beatwise"):
+        heights = {eps: _millimetres(eps * found["unit_microvolts"]["median"]) for eps in levels}
+        boxes = [f"eps {eps:g} ({mm:.1f} mm)" for eps, mm in heights.items() if mm >= SMALL_BOX]
+        shown = ", ".join(boxes) or "none of these levels"
+        said.append(f"{found['dataset']}: {shown}")
+    return Markdown(
+        f"Millimetres are those of ECG paper at {MM_PER_MV:g} mm/mV, whose small boxes are "
+        f"{SMALL_BOX:g} mm high. In the median beat a change reaches a small box, and is plain to "
+        f"see, at: {'; '.join(said)}. So an attack at these levels is a test of the network, and "
+        "would not pass unseen by a reader."
+    )
+
+
 def _range(unit: dict, eps: float) -> str:
     low, median, high = (eps * unit[name] for name in QUANTILES)
-    return f"{median:,.0f} µV ({low:,.0f} to {high:,.0f})"
+    return f"{median:,.0f} µV ({low:,.0f} to {high:,.0f}), {_millimetres(median):.1f} mm"
+
+
+def _millimetres(microvolts: float) -> float:
+    return microvolts / 1000 * MM_PER_MV
 
 
 if __name__ == "__main__":
