@@ -219,6 +219,14 @@ def test_han_validated_draws_its_validation_from_the_training_part(recordings):
     assert first.validation[:5].tolist() == [2, 78, 81, 86, 89]
 
 
+def test_han_selected_differs_from_han_validated_in_what_validates_alone(recordings):
+    fair, biased = (data.split(recordings, n, seed=2) for n in ("han-validated", "han-selected"))
+    np.testing.assert_array_equal(biased.train, fair.train)
+    np.testing.assert_array_equal(biased.test, fair.test)
+    np.testing.assert_array_equal(biased.validation, fair.test)
+    assert biased.selects_on_test and not fair.selects_on_test
+
+
 def test_equal_signals_never_validate(recordings, monkeypatch):
     # With all of one class equal to something, nothing of that class may validate.
     of_class = recordings.record[recordings.y == 3]

@@ -51,6 +51,17 @@ def test_the_eight_networks_of_the_paper_and_ours(profile):
     split = "han" if profile == "paper" else "han-validated"
     assert {names[name].split for name in (*EIGHT, *OURS)} == {split}
     assert {config.dataset for config in names.values()} == {"challenge-2017"}
+    # The choice of the epoch differs from the network it is compared with, and nothing else.
+    for name in rest:
+        variant = name.split("/")[1]
+        if variant in {"last-epoch", "selected-on-test"}:
+            usual = names[name.replace(variant, "faithful")]
+            chosen = "han" if variant == "last-epoch" else "han-selected"
+            assert names[name].split == chosen
+            assert names[name].teacher == usual.teacher
+            assert replace(names[name].schedule, keep="last") == replace(
+                usual.schedule, keep="last"
+            )
 
 
 def test_the_demo_has_adt_and_what_it_is_made_of():

@@ -25,6 +25,7 @@ _LOADERS = {
 _SPLITS = {
     "beatwise": splits.beatwise,
     "han": splits.han,
+    "han-selected": splits.han_selected,
     "han-validated": splits.han_validated,
     "interpatient": splits.interpatient,
     "kaggle": splits.kaggle,
@@ -58,8 +59,8 @@ def split(dataset, name, *, seed=0):
 
     Args:
         dataset: a Dataset.
-        name: "beatwise" or "interpatient", "han" or "han-validated" for challenge-2017, or
-            "kaggle" for the csv.
+        name: "beatwise" or "interpatient"; "han", "han-validated" or "han-selected" for
+            challenge-2017; or "kaggle" for the csv.
         seed: int from 0, draws the split.
 
     Raises:

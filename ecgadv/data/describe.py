@@ -18,7 +18,7 @@ OTHERS = {
     "synthetic": "made in memory, not recorded from anybody",
     "kaggle": "the heartbeat csv of paper B, which needs an account and is not fetched here",
 }
-SPLITS = {"challenge-2017": ("han", "han-validated"), "kaggle": ("kaggle",)}
+SPLITS = {"challenge-2017": ("han", "han-validated", "han-selected"), "kaggle": ("kaggle",)}
 USUAL_SPLITS = ("beatwise", "interpatient")
 WIDTH = 100
 

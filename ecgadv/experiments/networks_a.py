@@ -181,6 +181,7 @@ def selection(make: Maker, undefended: Config, teacher: Teacher) -> list[Config]
         return []
     chooses = undefended.schedule.keep == "best"
     variant, keep = ("last-epoch", "last") if chooses else ("selected-on-test", "best")
-    changes = {"schedule": replace(undefended.schedule, keep=keep), "split": "han"}
+    split = undefended.split if chooses else "han-selected"
+    changes = {"schedule": replace(undefended.schedule, keep=keep), "split": split}
     plain = make("ce", Defense("cross-entropy"), variant, **changes)
     return [plain, make.adversarial("adt-1", teacher, variant, **changes)]
