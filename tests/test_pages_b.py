@@ -15,6 +15,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels, signals
 from ecgadv.models import build
 from ecgadv.pages import (
+    captions_b,
     cells,
     chosen_b,
     drawings_b,
@@ -60,6 +61,26 @@ def test_headline_gives_every_attack_at_one_level(mlp):
     found = {row[0]: row[1:] for row in rows(tables_b.headline(chosen_b.chosen(mlp, "mlp")))}
     assert found["NSR, beta 0.4"] == ("100.0", *["33.3"] * 6)
     assert found["undefended"] == ("100.0", *["0.0"] * 6)
+
+
+def test_heads_name_level_and_beats(mlp, tmp_path):
+    shown = chosen_b.chosen(mlp, "mlp")
+    heads = tuple(tables_b.headline(shown).columns)
+    assert heads[1] == "clean, % (n = 12)"
+    assert heads[4] == "SAP at eps 0.1, % (n = 12)"
+    some = held(1)
+    some[0] = 255
+    flags = {f"held/sap/{eps:g}": some for eps in (0.01, 0.05, 0.1)}
+    write(tmp_path, "interpatient/mlp/ce/faithful", flags=flags)
+    found = results(tmp_path)
+    heads = tables_b.headline(chosen_b.chosen(found, "mlp", split="interpatient")).columns
+    assert "SAP at eps 0.1, % (n = 11)" in heads
+    assert "n = 12 test beats (without an attack), n = 11 test beats (SAP)" in captions_b.sample(
+        found.pick(split="interpatient"), "sap", clean=True
+    )
+    assert any(
+        "worst case of all, eps 0.1, class means" in h for h in tables_b.compared(shown).columns
+    )
 
 
 def test_summaries_name_n_and_seeds(mlp):

@@ -43,16 +43,24 @@ def describe(results: Sequence[Result], attack: str) -> str:
     )
 
 
-def sample(results: Sequence[Result], *attacks: str) -> str:
-    """Return n, seeds and profile in words."""
-    sizes = {a: sorted({r.attacked(a) for r in results if a in r.attacks}) for a in attacks}
+def sample(results: Sequence[Result], *attacks: str, clean: bool = False) -> str:
+    """Return n, seeds and profile in words.
+
+    Args:
+        results: what is shown.
+        attacks: which of their attacks are shown.
+        clean: accuracy without an attack is shown beside them, of all test beats.
+    """
+    sizes = {"without an attack": {len(r.y) for r in results}} if clean else {}
+    sizes |= {ATTACK_NAMES[a]: {r.attacked(a) for r in results if a in r.attacks} for a in attacks}
     counts = {
-        a: " to ".join(f"{n:,}" for n in dict.fromkeys((s[0], s[-1]))) for a, s in sizes.items()
+        name: " to ".join(f"{n:,}" for n in dict.fromkeys((min(found), max(found))))
+        for name, found in sizes.items()
     }
     if len(set(counts.values())) == 1:
         n = f"n = {next(iter(counts.values()))} test beats"
     else:
-        n = ", ".join(f"n = {c} test beats ({ATTACK_NAMES[a]})" for a, c in counts.items())
+        n = ", ".join(f"n = {count} test beats ({name})" for name, count in counts.items())
     seeds = sorted({tuple(r.seeds) for r in results}, key=len)
     words = " or ".join(", ".join(map(str, group)) for group in seeds)
     first = results[0]

@@ -122,7 +122,8 @@ def beta_sweep(results: Results, facts: dict | None, *, network: str = "mlp") ->
     first, last = lines["AUC(0.1), worst case"].y[0], lines["AUC(0.1), worst case"].y[-1]
     caption = (
         f"Clean accuracy and AUC({AREA_TO:g}), class-balanced, of the {network.upper()} with NSR "
-        f"regularization against its strength beta; {sample(runs, 'pgd-100', WORST)}; "
+        "regularization against its strength beta; "
+        f"{sample(runs, 'pgd-100', 'sap', WORST, clean=True)}; "
         f"{units.in_words(facts, AREA_TO)}. {BANDS}."
     )
     alt = (
@@ -154,7 +155,7 @@ def by_class(nsr: Result | None, reported_path: str | Path) -> Drawing | NotRun:
     caption = (
         f"Sensitivity of each class, clean and under {describe([nsr], 'pgd-100')}, and in the "
         f"worst case, at eps {SHOWN_EPS:g} of the beat's range, means over seeds; "
-        f"{sample([nsr], 'pgd-100', WORST)}. The authors' log is of one network on 810 "
+        f"{sample([nsr], 'pgd-100', WORST, clean=True)}. The authors' log is of one network on 810 "
         "beats under SPSA, a gradient-free attack; network and beta are inferred."
     )
     worst = nsr.classes[int(np.argmin(nsr.sensitivity(WORST, SHOWN_EPS)))]
@@ -201,7 +202,8 @@ def against(results: Mapping[str, Result | None], reference: Result | None) -> D
     caption = (
         f"Each defense minus {reference.name} on the same test beats and seeds: class-balanced "
         f"clean accuracy and AUC({AREA_TO:g}) under each attack, {INTERVALS}; "
-        f"{sample([reference, *others], 'pgd-100', WORST)}; eps in shares of the beat's range."
+        f"{sample([reference, *others], 'pgd-100', 'sap', WORST, clean=True)}; eps in shares of "
+        "the beat's range."
     )
     gaps = ", ".join(
         f"{name} {100 * cells['AUC(0.1), worst case'].value:+.0f}" for name, cells in rows.items()
@@ -235,7 +237,7 @@ def settings(parts: Mapping[str, Mapping[str, Result | None]], what: str) -> Dra
     fig, data = dots(rows, value="class-balanced", limits=(-0.03, 1.03))
     runs = [part[d] for part in parts.values() for d in shared]
     spread = "; ".join(
-        f"{name}: {sample([p[d] for d in shared], WORST)}" for name, p in parts.items()
+        f"{name}: {sample([p[d] for d in shared], WORST, clean=True)}" for name, p in parts.items()
     )
     caption = (
         f"{what}: class-balanced clean accuracy and AUC({AREA_TO:g}) in the worst case of all "

@@ -67,8 +67,16 @@ def clean(results: dict[str, Result | None], reported_path: str | Path | None = 
 
 
 def headline(results: dict[str, Result | None]) -> Table:
-    """Return accuracy without an attack and under each at eps 0.1, means over seeds."""
-    head = ["defense", "clean, %", *(f"{name}, %" for name in ATTACK_NAMES.values())]
+    """Return accuracy without an attack and under each at eps 0.1, means over seeds.
+
+    The heads give the number of beats, because not every attack saw all of them.
+    """
+    ran = [result for result in results.values() if result]
+    head = ["defense", f"clean, %{_n(len(result.y) for result in ran)}"]
+    head += [
+        f"{name} at eps {SHOWN_EPS:g}, %{_n(result.attacked(attack) for result in ran)}"
+        for attack, name in ATTACK_NAMES.items()
+    ]
     rows = []
     for defense, result in results.items():
         if result is None:
@@ -82,8 +90,9 @@ def headline(results: dict[str, Result | None]) -> Table:
 
 def summaries(results: dict[str, Result | None], reported_path: str | Path) -> Table:
     """Return paper B's AUC(0.1) and ACC_robust under every attack, with intervals."""
-    head = ("attack", "defense", "clean, %", "AUC(0.1), %", "ACC_robust, %")
-    head += ("t over seeds", "bootstrap", "reported", "n", "seeds")
+    head = ("attack", "defense", "clean (all beats), %", "AUC(0.1), %", "ACC_robust, %")
+    head += tuple(f"ACC_robust, {word}" for word in ("t over seeds", "bootstrap", "reported"))
+    head += ("n attacked", "seeds")
     rows = []
     missing = [plain(defense) for defense, result in results.items() if result is None]
     for attack, name in ATTACK_NAMES.items():
@@ -146,8 +155,9 @@ def compared(results: dict[str, Result | None], *, attack: str = WORST) -> Table
     are not corrected for the number of pairs.
     """
     found = [result for result in results.values() if result]
-    head = ("a", "b", "a minus b, points", "t over seeds", "bootstrap")
-    head += ("only a held", "only b held", "largest p", "n", "seeds")
+    what = f"a minus b, {ATTACK_NAMES[attack]}, eps {SHOWN_EPS:g}, class means, points"
+    head = ("a", "b", what, "of it, t over seeds", "of it, bootstrap")
+    head += ("only a held, all seeds", "only b held, all seeds", "largest p", "n a seed", "seeds")
     rows = []
     for i, a in enumerate(found):
         for b in found[i + 1 :]:
@@ -181,13 +191,14 @@ def side_by_side(
         left, right: results by defense; a defense that neither has is left out.
         names: of the two settings, such as faithful and corrected.
     """
-    head = ("defense", "setting", "natural, %", "class-balanced, %", "authors' PGD, AUC %")
-    head += ("worst case, AUC %", "t over seeds", "bootstrap", "n", "seeds")
+    head = ("defense", "setting", "clean natural, %", "clean class-balanced, %", "n clean")
+    head += ("authors' PGD, AUC %", "n PGD", "worst case, AUC %", "worst case, t over seeds")
+    head += ("worst case, bootstrap", "n worst case", "seeds")
     rows = []
     for defense in (d for d in left if left[d] or right.get(d)):
         for name, result in zip(names, (left[defense], right.get(defense)), strict=True):
             if result is None:
-                rows.append((plain(defense), name, *[NOT_RUN] * 6, "", ""))
+                rows.append((plain(defense), name, *[NOT_RUN] * 9, ""))
                 continue
             worst = result.area(WORST)
             rows.append(
@@ -196,7 +207,9 @@ def side_by_side(
                     name,
                     percent(result.accuracy(WORST, 0, balanced=False).value),
                     percent(result.accuracy(WORST, 0).value),
+                    f"{len(result.y):,}",
                     percent(result.area("pgd-100").value),
+                    f"{result.attacked('pgd-100'):,}",
                     percent(worst.value),
                     bounds(worst.seeds),
                     bounds(worst.both),
@@ -242,6 +255,14 @@ def without_rarest(results: Iterable[Result]) -> Table:
 def rarest(result: Result) -> int:
     """Return the class with the fewest test beats."""
     return int(np.argmin(np.bincount(result.y, minlength=len(result.classes))))
+
+
+def _n(counts: Iterable[int]) -> str:
+    """Return how many beats a column rests on, for its head."""
+    found = set(counts)
+    if not found:
+        return ""
+    return f" (n = {' to '.join(f'{n:,}' for n in sorted({min(found), max(found)}))})"
 
 
 def _p(value: float) -> str:
