@@ -73,12 +73,14 @@ def test_seconds_of_an_earlier_process_are_counted(tmp_path):
         time.sleep(0.05)
         return {"a": np.zeros(1)}
 
-    first = Unfinished(tmp_path / "e")
+    first = Unfinished(tmp_path / "e", "abc")
     first.once("x", slow)
     assert first.seconds == 0  # this process's own are on its own clock
-    later = Unfinished(tmp_path / "e")
+    assert first.commits == set()
+    later = Unfinished(tmp_path / "e", "def")
     later.once("x", slow)
     assert 0.05 <= later.seconds < 5
+    assert later.commits == {"abc"}
 
 
 def test_without_a_folder_nothing_is_kept():
@@ -123,6 +125,7 @@ def test_what_a_deadline_stops_goes_on_to_the_same_record(trained, tmp_path, mon
     record = run_once(tiny.STUDENT, 0, session_of(trained, tmp_path))
     assert [(attack.name, eps) for _, attack, eps, _ in attacked] == [("transfer-pgd", 0.1)]
     assert record.key == whole.key and record.metrics == whole.metrics
+    assert record.run["parts_of_commits"] == [record.run["commit"]]
     stored, again = whole.examples(), record.examples()
     assert stored.keys() == again.keys()
     for name, array in stored.items():

@@ -213,6 +213,7 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         "seconds": round(time.monotonic() - began + unfinished.seconds, 1),
         **provenance.environment(session.device),
         **({"taken_over": known.about()} if known and known.used else {}),
+        **({"parts_of_commits": sorted(unfinished.commits)} if unfinished.commits else {}),
         "training": {
             "key": training_key(config, seed, dataset.fingerprint),
             **_training_of(weights),
@@ -230,7 +231,8 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
 def _unfinished(key: str, weights: Path, session: Session) -> Unfinished:
     """Return what is kept of this evaluation, of these very weights and on this kind of device."""
     about = weights.read_bytes() + provenance.device_name(session.device).encode()
-    return Unfinished(session.store.evaluation(key) / hashlib.sha256(about).hexdigest()[:16])
+    folder = session.store.evaluation(key) / hashlib.sha256(about).hexdigest()[:16]
+    return Unfinished(folder, provenance.commit()[0])
 
 
 def _training_of(weights: Path) -> dict:

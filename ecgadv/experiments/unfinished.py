@@ -19,14 +19,17 @@ class Unfinished:
 
     Args:
         folder: where the files lie, made when the first part is done; None keeps nothing.
+        commit: of the code that makes parts now.
 
     Attributes:
         seconds: what the parts took that an earlier process had done.
+        commits: of the code that made those.
     """
 
-    def __init__(self, folder: Path | None = None):
-        self.folder = folder
+    def __init__(self, folder: Path | None = None, commit: str = ""):
+        self.folder, self.commit = folder, commit
         self.seconds = 0.0
+        self.commits: set[str] = set()
 
     def once(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays of the part `name`: those kept, or those that `make` returns now.
@@ -40,10 +43,12 @@ class Unfinished:
         if path.exists():
             arrays = _read(path)
             self.seconds += float(arrays.pop("seconds"))
+            self.commits.add(str(arrays.pop("commit")))
             return arrays
         began = time.monotonic()
         arrays = make()
-        _write(path, {**arrays, "seconds": np.float64(time.monotonic() - began)})
+        seconds = np.float64(time.monotonic() - began)
+        _write(path, {**arrays, "seconds": seconds, "commit": np.array(self.commit)})
         return arrays
 
 
