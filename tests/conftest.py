@@ -38,6 +38,22 @@ def tiny_suite(beats, monkeypatch):
     tiny.install(beats, monkeypatch.setattr)
 
 
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory):
+    """A store with the weights of the tiny chain: undefended network, teacher and student."""
+    import tiny
+
+    from ecgadv.experiments.run import train_missing
+    from ecgadv.experiments.session import Session
+    from ecgadv.experiments.store import Store
+
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.install(tiny.dataset(), patch.setattr)
+        store = Store(tmp_path_factory.mktemp("chain"))
+        train_missing(tiny.STUDENT, [0], Session(store, released=None))
+    return store
+
+
 @pytest.fixture
 def quick_downloads(monkeypatch):
     """No waiting between attempts, no proxy, no settings of the user."""

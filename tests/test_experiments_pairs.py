@@ -9,7 +9,7 @@ import torch
 
 from ecgadv import attacks
 from ecgadv.experiments import pairs
-from ecgadv.experiments.run import run_once, train_missing
+from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Store
 
@@ -80,7 +80,7 @@ def test_no_pair_may_be_left():
 
 @pytest.mark.usefixtures("tiny_suite")
 def test_an_example_that_is_of_another_class_when_judged_again_does_not_count(
-    tmp_path, monkeypatch
+    chain, tmp_path, monkeypatch
 ):
     walk = attacks.boundary
 
@@ -89,9 +89,9 @@ def test_an_example_that_is_of_another_class_when_judged_again_does_not_count(
         found.x_adv[0] = x[0]  # of the original's class
         return found
 
+    (tmp_path / "models").symlink_to(chain.root / "models")
     session = Session(Store(tmp_path), released=None)
     config = replace(tiny.STUDENT, attacks=())
-    train_missing(config, [0], session)
     monkeypatch.setattr(attacks, "boundary", astray)
     record = run_once(config, 0, session)
     found = {k.removeprefix("boundary/"): v for k, v in record.examples().items()}

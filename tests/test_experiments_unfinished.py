@@ -15,7 +15,7 @@ import tiny
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import evaluate, pairs
-from ecgadv.experiments.run import run_once, train_missing
+from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Store
 from ecgadv.experiments.unfinished import Unfinished
@@ -25,15 +25,13 @@ pytestmark = pytest.mark.usefixtures("tiny_suite")
 
 
 @pytest.fixture(scope="module")
-def trained(beats, tmp_path_factory):
+def trained(chain, beats, tmp_path_factory):
     """(a store with the trained chain, the student's record made without a stop)."""
     with pytest.MonkeyPatch.context() as patch:
         tiny.install(beats, patch.setattr)
-        store = Store(tmp_path_factory.mktemp("trained"))
-        train_missing(tiny.STUDENT, [0], Session(store, released=None))
         whole = Store(tmp_path_factory.mktemp("whole"))
-        (whole.root / "models").symlink_to(store.root / "models")
-        return store, run_once(tiny.STUDENT, 0, Session(whole, released=None))
+        (whole.root / "models").symlink_to(chain.root / "models")
+        return chain, run_once(tiny.STUDENT, 0, Session(whole, released=None))
 
 
 def session_of(trained, folder, **options):
