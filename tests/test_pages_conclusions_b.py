@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from recorded import LEVELS, held, results, write
 
-from ecgadv.pages import chosen_b, conclusions_b, sentences_b
+from ecgadv.figures import Table
+from ecgadv.pages import chosen_b, conclusions_b, failures, live, sentences_b, todo
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 
@@ -110,3 +111,29 @@ def test_a_suspicion_that_no_run_tested_is_called_so(mlp, tmp_path):
     write(tmp_path, "beatwise/mlp/at-0.1/corrected")
     tested = chosen_b.chosen(results(tmp_path), "mlp", variant="corrected")
     assert "adversarial training, eps 0.1, below" in sentences_b.padding(tested)
+
+
+def test_what_is_missing_comes_with_its_command_and_cost(mlp):
+    text = todo.to_do(mlp, "paper-b", "The sweep", "beatwise/mlp/nsr-*/faithful")
+    assert "The sweep: 25 runs missing; about 0 hours" in text  # of 27, like runs took 12 s
+    assert "`ecgadv run paper-b --profile paper --only 'beatwise/mlp/nsr-*/faithful'`" in text
+    unknown = todo.to_do(mlp, "paper-b", "It", "beatwise/cnn/ce/faithful")
+    assert "3 runs missing; their cost was not measured" in unknown
+    assert todo.to_do(mlp, "paper-b", "It", "none") == ""
+
+
+def test_it_is_said_whether_nsr_has_the_lowest_ratio():
+    def told(nsr):
+        ratios = [4.0, nsr, 2.0]
+        names = ["undefended", "NSR, beta 0.4", "Jacobian, beta 0.9"]
+        return live.lowest_ratio(Table({"network": names, live.RATIO: ratios}))
+
+    assert "NSR, beta 0.4 has the lowest" in told(1.0)
+    assert "does not have the lowest one here:** its median is 3.00, that of Jac" in told(3.0)
+
+
+def test_checks_that_only_inform_are_counted_by_network(tmp_path):
+    flags = {"held/pgd-100/0.05": held(0), "held/noise/0.1": held(1)}
+    write(tmp_path, "beatwise/mlp/nsr-0.4/faithful", flags=flags)
+    text = sentences_b.missed(failures.signs(results(tmp_path).all[0]))
+    assert "Checks that only inform and that failed, by network: NSR, beta 0.4 (" in text

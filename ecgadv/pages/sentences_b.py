@@ -66,18 +66,19 @@ def who_breaks(results: Mapping[str, Result | None], eps: float = SHOWN_EPS) -> 
 
 
 def missed(signs: Sequence[Sign]) -> Markdown:
-    """Say of which networks single attacks miss much, from the signs that inform."""
+    """Say of which networks single attacks miss much, from the checks that only inform."""
     failed = [sign for sign in signs if sign.failed and not sign.must_hold]
     if not failed:
-        return Markdown("No sign failed on the networks shown here.")
+        return Markdown("No check that only informs failed on the networks shown here.")
     worst = max(failed, key=lambda sign: sign.indicator.value)
     by_name: dict[str, int] = {}
     for sign in failed:
         by_name[sign.result.name] = by_name.get(sign.result.name, 0) + 1
     listed = ", ".join(f"{name} ({number})" for name, number in by_name.items())
     return Markdown(
-        f"Informing signs that failed: {listed}. The largest is {percent(worst.indicator.value)} % "
-        f"of beats, of {worst.result.name}, for “{worst.indicator.name}”. Where an attack "
+        f"Checks that only inform and that failed, by network: {listed}. The largest is "
+        f"{percent(worst.indicator.value)} % of beats, of {worst.result.name}, for "
+        f"“{worst.indicator.name}”. Where an attack "
         "misses what another one finds, or loses at a larger eps what it found at a smaller one, "
         "its accuracy overstates the defense, and the worst case of all attacks is itself only an "
         "upper bound: a better attack would find more."
