@@ -8,6 +8,7 @@ import recorded
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import as_dict
 from ecgadv.experiments.store import Store
+from ecgadv.pages import chosen_a
 from ecgadv.pages.results import load
 
 LABELS = np.repeat([0, 1, 2, 3], [20, 6, 10, 4]).astype(np.uint8)
@@ -83,3 +84,19 @@ def write(root, name, *, seed=0, share=0.5, clean=1.0, distance=5.0, withstood=3
 def results(root):
     """The results of the records in `root`, all of them local."""
     return load([Store(root), Store(root / "released")], "paper-a", "compact")
+
+
+def some_networks(root):
+    """Five networks with two seeds; the others were not run."""
+    for seed in range(2):
+        write(root, "ce/faithful", seed=seed, share=0)
+        write(root, "at-10/faithful", seed=seed, share=0.5)
+        write(root, "adt-1/faithful", seed=seed, share=1, distance=10, withstood=5)
+        write(root, "adt-1/eval-labels", seed=seed, share=0.5)
+        write(root, "adt-5/ours", seed=seed, share=0.5)
+    return chosen_a.chosen(results(root))
+
+
+def rows(table):
+    """The rows of a table."""
+    return list(zip(*table.columns.values(), strict=True))

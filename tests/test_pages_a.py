@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from recorded_a import CLASSES, LABELS, PLAN, held, read, results, write
+from recorded_a import CLASSES, LABELS, PLAN, held, read, results, rows, some_networks, write
 
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
@@ -15,7 +15,12 @@ from ecgadv.evaluation.intervals import bootstrap_interval
 from ecgadv.figures.panels import Drawing, NotRun
 from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
-from ecgadv.pages import chosen_a, drawings_a, failures, sentences_a, tables_a, waveforms
+from ecgadv.pages import (
+    chosen_a,
+    drawings_a,
+    tables_a,
+    waveforms,
+)
 from ecgadv.pages.names import plain
 from ecgadv.pages.result import WORST
 
@@ -35,18 +40,7 @@ FIGURES = (
 
 @pytest.fixture
 def some(tmp_path):
-    """Five networks with two seeds; the others were not run."""
-    for seed in range(2):
-        write(tmp_path, "ce/faithful", seed=seed, share=0)
-        write(tmp_path, "at-10/faithful", seed=seed, share=0.5)
-        write(tmp_path, "adt-1/faithful", seed=seed, share=1, distance=10, withstood=5)
-        write(tmp_path, "adt-1/eval-labels", seed=seed, share=0.5)
-        write(tmp_path, "adt-5/ours", seed=seed, share=0.5)
-    return chosen_a.chosen(results(tmp_path))
-
-
-def rows(table):
-    return list(zip(*table.columns.values(), strict=True))
+    return some_networks(tmp_path)
 
 
 def test_every_planned_network_has_a_name_and_a_look_of_its_own(tmp_path):
@@ -187,31 +181,13 @@ def test_cost_counts_what_a_network_builds_on(some, tmp_path):
     assert set(found["NSR, beta 1"]) == {"not run"}
 
 
-def test_signs_of_failed_attacks(tmp_path):
-    write(tmp_path, "at-10/faithful", share=1, **{"held__transfer-sap__10": held(0.5)})
-    (found,) = results(tmp_path).all
-    signs = tables_a.signs(found)
-    failures.refuse(signs)
-    failed = {sign.indicator.name for sign in signs if sign.failed}
-    assert failed == {"PGD: 25 µV holds", "SAP: beaten by SAP, transferred"}
-
-
-def test_sentences(some, tmp_path):
-    compact = results(tmp_path)
-    text = sentences_a.in_short(some, [None])
-    assert "SAP at 10 µV: undefended **0.0 %**;" in text
-    assert "ADT, T = 1 keeps most" in text
-    nothing = results(tmp_path / "nothing")
-    assert "not run" in sentences_a.in_short(chosen_a.chosen(nothing), [])
-    assert "not run" in sentences_a.shown(nothing)
-    text = sentences_a.shown(compact)
-    assert "10 records, 0 of them released" in text
-    assert "20 N, 6 AF, 10 O, 4 ~" in text
-    assert sentences_a.preferred({"compact": compact}, nothing) is compact
-    table = rows(tables_a.planned(compact))
-    found = {row[0]: row[1:] for row in table}
-    assert found["ours"] == ("ADT, T = 5 (2 of 2 seeds)", "ADT, T = 2; ADT, T = 10; ADT, T = 20")
-    assert found["rescaled"] == ("nothing", "NSR, beta 1, per millivolt")
+def test_captions_tell_which_networks_have_fewer_seeds(tmp_path):
+    for name, seeds in {"ce/faithful": 2, "at-10/faithful": 1}.items():
+        for seed in range(seeds):
+            write(tmp_path, name, seed=seed)
+    drawing = drawings_a.clean(chosen_a.chosen(results(tmp_path)))
+    plt.close(drawing.fig)
+    assert "seeds 0, 1 (some networks: 0 only), profile compact" in drawing.caption
 
 
 @pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
@@ -267,6 +243,7 @@ def waveform(folder):
         "samples": [100, 104],
         "fs": 300.0,
         "eps": 10.0,
+        "decimate": 6,
         "fingerprint": "f0",
         "dataset": "challenge-2017",
         "example": 0,
@@ -285,6 +262,7 @@ def test_waveforms_hold_no_recording(tmp_path):
     assert list(drawing.data) == ["record", "sample", "PGD (µV)", "SAP (µV)"]
     assert drawing.data["sample"] == [100, 101, 102, 103]
     assert "only where the recordings are at hand" in drawing.caption
+    assert "plateaus of PGD are 6 samples (20 ms) wide" in drawing.caption
     assert "by at most 20.0 under PGD and 1.0 under SAP" in drawing.alt
     assert isinstance(waveforms.drawing(tmp_path / "none.yml", tmp_path), NotRun)
 

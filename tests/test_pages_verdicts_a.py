@@ -200,6 +200,14 @@ def test_a3_asks_for_half_of_what_is_above_the_most_frequent_class(tmp_path):
     assert cells["boundary, transferred"] == pytest.approx(1 - 2 / 3)
 
 
+def test_a3_shows_the_bar_itself(tmp_path):
+    field(tmp_path, 1, clean=1)
+    found = judged(tmp_path, "A3")
+    assert "(100.0 % against a bar of 75.0 %)" in found.evidence
+    assert "(100.0 % against a bar of 66.7 %)" in found.evidence
+    assert "| reached, % | bar, % |" in verdicts_a.statement(CLAIMS["A3"], found)
+
+
 def test_a3_needs_all_defenses_only_to_be_refuted(tmp_path):
     field(tmp_path, 0, but=("nsr-1",))
     found = judged(tmp_path, "A3")

@@ -1,6 +1,6 @@
 """What the chapter on paper A reads off its records: which networks, scores, and boundary walks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -17,13 +17,13 @@ from ecgadv.pages.names import place, plain
 from ecgadv.pages.result import WORST, Result
 from ecgadv.pages.results import Results
 
-NETWORK = "han"
+EXPERIMENT, NETWORK = "paper-a", "han"
 NAMES = {
-    "sap": "SAP",
-    "sap-40": "SAP, longer",
+    "sap": "SAP 20 + 20",
+    "sap-40": "SAP 20 + 40",
     "pgd": "PGD",
     "pgd-authors": "authors' PGD",
-    "transfer-sap": "SAP, transferred",
+    "transfer-sap": "SAP 20 + 20, transferred",
     "transfer-pgd": "PGD, transferred",
     WORST: "worst case of all",
 }
@@ -99,9 +99,34 @@ def walked(result: Result) -> bool:
     return bool(result.config.get("boundary"))
 
 
+def walked_pairs(found: Sequence[Result], walk: str = "distance") -> tuple[int, int, int]:
+    """Return how many pairs were drawn, and the fewest and most that were walked in a seed.
+
+    Args:
+        found: results that were put through the boundary attack.
+        walk: "distance" for the walks on each network itself, "transfer-distance" for those on
+            the undefended one.
+    """
+    flags = [~np.isnan(r.arrays(f"boundary/{walk}")) for r in found]
+    counts = [int(n) for rows in flags for n in rows.sum(axis=1)]
+    return flags[0].shape[1], min(counts), max(counts)
+
+
+def authors_iterations() -> int:
+    """Return how many iterations the authors' boundary attack has."""
+    (first, _), *_ = suites.plan(EXPERIMENT, "paper")
+    return first.boundary["steps"]
+
+
 def distances(result: Result) -> np.ndarray:
     """Return how far the boundary attack stayed from each original, RMS (S, P), NaN: skipped."""
     return result.arrays("boundary/distance").astype(float)
+
+
+def most_frequent(result: Result) -> tuple[str, float]:
+    """Return the most frequent class of the test part, and the share that always saying it gets."""
+    counts = np.bincount(result.y)
+    return result.classes[int(counts.argmax())], float(counts.max() / counts.sum())
 
 
 def queries(result: Result) -> float:

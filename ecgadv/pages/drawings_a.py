@@ -12,6 +12,7 @@ from ecgadv.pages.captions_a import (
     WILSON,
     both_saps,
     dots_in_words,
+    drawn_pairs,
     options_of,
     sample,
     walks,
@@ -73,8 +74,11 @@ def transfer(every: Chosen) -> Drawing | NotRun:
         NAMES[attack]: lambda r, attack=attack: r.accuracy(attack, eps, balanced=False)
         for attack in ("sap", "transfer-sap", "pgd", "transfer-pgd")
     }
-    what = f"Accuracy at {in_unit(found[0], eps)} under SAP and PGD, made on the network itself "
-    return _rows(every, measures, f"{what}and transferred from the undefended one of the same seed")
+    what = (
+        f"Accuracy at {in_unit(found[0], eps)} under {NAMES['sap']} and PGD, made on the network "
+        "itself and transferred from the undefended one of the same seed"
+    )
+    return _rows(every, measures, what)
 
 
 def sweep(every: Chosen) -> Drawing | NotRun:
@@ -115,9 +119,9 @@ def distances(every: Chosen) -> Drawing | NotRun:
     fig, data = strips(values, value="RMS distance (µV)", looks=[look_of(r) for r in shown])
     middles = {name: float(np.median(row)) for name, row in values.items()}
     caption = (
-        "How far from the original the boundary attack on each network itself had come when it "
-        "ended, one mark a pair of records and seed, with the median; further is more robust. "
-        f"Root mean square over the recording; {walks(shown)}; {sample(shown)}."
+        "How far from the original the boundary attack on each network itself stood when it was "
+        "stopped, one mark a pair of records and seed, with the median. "
+        f"Root mean square over the recording; {walks(shown)}; {drawn_pairs(shown)}."
     )
     said = ", ".join(f"{name} {middle:.0f}" for name, middle in middles.items())
     alt = f"Strips of marks. Median distance in microvolts: {said}."
@@ -136,8 +140,9 @@ def transferred_walks(every: Chosen) -> Drawing | NotRun:
     smallest = min(shares[r].n for r in shown)
     caption = (
         "Share of the boundary attack's examples, found on the undefended network of the same "
-        f"seed, that each network reads as the original's class; {WILSON}; {smallest} pairs at "
-        f"least a seed; {walks(shown)}; {sample(shown)}."
+        f"seed, that each network reads as the original's class; {WILSON}; at least "
+        f"{smallest} pairs a seed; {walks(shown)}; "
+        f"{drawn_pairs(shown, 'transfer-distance')}."
     )
     return Drawing(fig, data, caption, dots_in_words(rows), provenance(shown))
 
@@ -154,10 +159,13 @@ def by_class(every: Chosen) -> Drawing | NotRun:
         for c, held in enumerate(chosen_a.sensitivity(result, "sap", eps)):
             label = f"{result.classes[c]}, {held.n} records"
             rows.setdefault(label, {})[result.name] = _share(held)
-    fig, data = dots(rows, value="sensitivity under SAP", limits=(-0.03, 1.03))
+    fig, data = dots(rows, value=f"sensitivity under {NAMES['sap']}", limits=(-0.03, 1.03))
     caption = (
-        f"Share of each class that holds at {in_unit(found[0], eps)} under SAP; {WILSON}, wide "
-        f"where a class has few records; {sample(found, 'sap')}."
+        f"Share of each class that holds at {in_unit(found[0], eps)} under {NAMES['sap']}; "
+        f"{WILSON}, wide where a class has few records. Drawn are the undefended network, each "
+        "half of ADT alone, and ADT, so that the classes stay readable; the table has every "
+        "network. "
+        f"{sample(found, 'sap')}."
     )
     return Drawing(fig, data, caption, dots_in_words(rows), provenance(found))
 
@@ -168,7 +176,7 @@ def ablations(every: Chosen) -> Drawing | NotRun:
     if not pairs:
         return NotRun("What each switch changes")
     eps = level(pairs[0][1])
-    attacks = {"without an attack": (WORST, 0.0), "SAP": ("sap", eps), "PGD": ("pgd", eps)}
+    attacks = _three_attacks(eps)
     rows = {
         said: {
             name: dot(difference(a, b, attack, eps=at, balanced=False))
@@ -182,8 +190,8 @@ def ablations(every: Chosen) -> Drawing | NotRun:
     found = [result for _, a, b in pairs for result in (a, b)]
     caption = (
         "What one change does to accuracy, without an attack and at "
-        f"{in_unit(found[0], eps)} under SAP and PGD, on the same test records and seeds; "
-        f"{INTERVALS}, cut where they leave the drawing; {sample(found, 'sap')}. The table "
+        f"{in_unit(found[0], eps)} under {NAMES['sap']} and PGD, on the same test records and "
+        f"seeds; {INTERVALS}, cut where they leave the drawing; {sample(found, 'sap')}. The table "
         "names the two networks of each row."
     )
     gaps = "; ".join(
@@ -202,9 +210,8 @@ def temperature(every: Chosen) -> Drawing | NotRun:
     order = sorted(found)
     runs = [found[t] for t in order]
     eps = level(runs[0])
-    measures = {"without an attack": (WORST, 0.0), "SAP": ("sap", eps), "PGD": ("pgd", eps)}
     lines = {}
-    for number, (name, (attack, at)) in enumerate(measures.items()):
+    for number, (name, (attack, at)) in enumerate(_three_attacks(eps).items()):
         values = [r.accuracy(attack, at, balanced=False) for r in runs]
         lines[name] = line(order, values, number)
     fig, data = panels({"ADT": lines}, x="temperature T", y="accuracy", log=True)
@@ -212,14 +219,20 @@ def temperature(every: Chosen) -> Drawing | NotRun:
     fig.axes[0].minorticks_off()
     caption = (
         "Accuracy of ADT against its temperature, without an attack and at "
-        f"{in_unit(runs[0], eps)} under SAP and PGD; {sample(runs, 'sap')}. The authors' code has "
-        "T = 1 alone; the others are ours. Bands: 95 % two-level bootstrap over seeds and records."
+        f"{in_unit(runs[0], eps)} under {NAMES['sap']} and PGD; {sample(runs, 'sap')}. The "
+        "authors' code has T = 1 alone; the others are ours. Bands: 95 % two-level bootstrap over "
+        "seeds and records."
     )
     said = "; ".join(
         f"{name} {', '.join(percent(v) for v in line.y)}" for name, line in lines.items()
     )
     alt = f"Three lines over T = {', '.join(map(str, order))}. Accuracy in percent: {said}."
     return Drawing(fig, data, caption, alt, provenance(runs))
+
+
+def _three_attacks(eps: float) -> dict[str, tuple[str, float]]:
+    """Return what a switch is looked at under: name, attack and level."""
+    return {"without an attack": (WORST, 0.0), NAMES["sap"]: ("sap", eps), "PGD": ("pgd", eps)}
 
 
 def _ends(a: Result, b: Result, attacks: Iterable[tuple[str, float]]) -> list[float]:

@@ -13,8 +13,8 @@ from ecgadv.pages.cells import of_rows, points, signed_bounds
 from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.markdown import Markdown
 
-HEAD = ("row", "what is compared", "measure", "effect", "bootstrap", "t over seeds")
-HEAD += ("n", "seeds", "see")
+HEAD = ("row", "what is compared", "measure", "effect, points", "effect, bootstrap")
+HEAD += ("effect, t over seeds", "n", "seeds", "see")
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,9 @@ def columns(findings: Sequence[Finding]) -> dict[str, list]:
     """Return the columns of numbers of a table of findings."""
     estimates = [f.estimate for f in findings]
     return {
-        "points": [points(e.value) for e in estimates],
-        "t over seeds": [signed_bounds(e.seeds) for e in estimates],
-        "bootstrap": [signed_bounds(e.both) for e in estimates],
+        "difference, points": [points(e.value) for e in estimates],
+        "difference, t over seeds": [signed_bounds(e.seeds) for e in estimates],
+        "difference, bootstrap": [signed_bounds(e.both) for e in estimates],
         "compared with": [points(f.threshold) for f in findings],
         "n": [f"{e.both.n_examples:,}" for e in estimates],
         "seeds": [e.seeds.n_seeds for e in estimates],

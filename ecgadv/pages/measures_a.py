@@ -64,6 +64,11 @@ def kept(attack: str, eps: float, margin: float) -> Measure:
     return measure
 
 
+def reached(attack: str, eps: float) -> Measure:
+    """Return a measure: a's natural accuracy under an attack, on the seeds it shares with b."""
+    return lambda a, b: _estimate([(a, b, attack, (eps,))], lambda v: v[..., 0])
+
+
 @dataclass(frozen=True)
 class Walks:
     """Arrays of the boundary attack on two networks, for the seeds that both have.
@@ -124,6 +129,12 @@ def transfer_kept(margin: float) -> Measure:
         return _over_pairs(rows, lambda v: v[..., 0] - bar)
 
     return measure
+
+
+def transfer_reached(a: Result, b: Result) -> Estimate | None:
+    """Return the share of transferred examples that a reads right, on seeds it shares with b."""
+    found = walks(a, b, "transfer")
+    return None if found is None else _over_pairs(found.right[:, :1], lambda v: v[..., 0])
 
 
 def distance_gain(a: Result, b: Result) -> Estimate | None:

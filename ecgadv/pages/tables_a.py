@@ -1,18 +1,16 @@
 """Tables of the chapter on paper A, with numbers from records and none typed."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ecgadv.claims import NOT_RUN, reported
-from ecgadv.evaluation.indicators import beaten_by, large_budget_holds
 from ecgadv.figures import Table
 from ecgadv.pages import chosen_a
+from ecgadv.pages.captions_a import sap_in_words
 from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds, span
 from ecgadv.pages.chosen_a import NAMES, Chosen, name
-from ecgadv.pages.failures import Sign
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import WORST, Result
 from ecgadv.pages.results import Results
@@ -51,8 +49,8 @@ def planned(results: Results) -> Table:
 
 def clean(every: Chosen, reported_path: str | Path) -> Table:
     """Return clean accuracy with both intervals, both F1 scores, and what the paper reports."""
-    head = ("defense", "accuracy, %", "t over seeds", "bootstrap", "macro-F1, %", "bootstrap of it")
-    head += ("Han's F1, %", "seeds", "reported")
+    head = ("defense", "accuracy, %", "accuracy, t over seeds", "accuracy, bootstrap")
+    head += ("macro-F1, %", "macro-F1, bootstrap", "Han's F1, %", "seeds", "accuracy, reported")
     rows = []
     for which, result in every.items():
         said = paper_says(reported_path, which, attack="none")
@@ -77,7 +75,10 @@ def clean(every: Chosen, reported_path: str | Path) -> Table:
 
 
 def paper_says(path: str | Path, which: tuple[str, str], *, attack: str) -> str:
-    """Return the accuracy that paper A reports, in percent, or "not transcribed"."""
+    """Return the accuracy that paper A reports, in percent, or "not transcribed".
+
+    A dash stands where the paper has no such network.
+    """
     if which[1] != "faithful":
         return "-"
     where = {"paper": "shao2022", "defense": which[0], "attack": attack, "metric": "accuracy"}
@@ -86,9 +87,14 @@ def paper_says(path: str | Path, which: tuple[str, str], *, attack: str) -> str:
 
 
 def attacked(every: Chosen, reported_path: str | Path) -> Table:
-    """Return accuracy under every attack at SAP's level, and F1 scores under SAP."""
+    """Return accuracy under every attack at SAP's level, and F1 scores under SAP.
+
+    The last row is what always giving the most frequent class is right for, with no network.
+    """
+    sap_of = f"{NAMES['sap']}, {{}}".format
     head = ("defense", "clean, %", *(f"{NAMES[attack]}, %" for attack in COMPARED))
-    head += ("SAP, bootstrap", "SAP, macro-F1 %", "SAP, Han's F1 %", "n", "SAP, reported")
+    head += (sap_of("bootstrap"), sap_of("macro-F1 %"), sap_of("Han's F1 %"), "n")
+    head += (sap_of("reported"),)
     rows = []
     for which, result in every.items():
         said = paper_says(reported_path, which, attack="sap")
@@ -109,6 +115,10 @@ def attacked(every: Chosen, reported_path: str | Path) -> Table:
                 said,
             )
         )
+    if first := next(filter(None, every.values()), None):
+        label, share = chosen_a.most_frequent(first)
+        same = [percent(share)] * (1 + len(COMPARED))
+        rows.append((f"always “{label}”", *same, "-", "-", "-", len(first.y), "-"))
     return of_rows(head, rows)
 
 
@@ -130,7 +140,8 @@ def _levels(result: Result | None, attack: str) -> list[float]:
 
 def by_class(every: Chosen, attack: str = "sap") -> Table:
     """Return the share of each class that holds, clean and attacked, with Wilson intervals."""
-    head = ("defense", "class", "clean, %", f"{NAMES[attack]}, %", "interval", "attacked records")
+    head = ("defense", "class", "clean, %", f"{NAMES[attack]}, %", f"{NAMES[attack]}, Wilson")
+    head += ("attacked records",)
     rows = []
     for result in filter(None, every.values()):
         eps = chosen_a.level(result)
@@ -144,12 +155,13 @@ def by_class(every: Chosen, attack: str = "sap") -> Table:
 
 def boundary(every: Chosen) -> Table:
     """Return how near the boundary attack came, and how many transferred examples are withstood."""
-    head = ("defense", "median distance, µV", "bootstrap", "median queries", "pairs walked")
-    head += ("transferred ones withstood, %", "interval", "transferred pairs")
+    head = ("defense", "median distance, µV", "distance, bootstrap", "median queries")
+    head += ("pairs drawn", "pairs walked in any seed")
+    head += ("transferred ones withstood, %", "withstood, Wilson", "transferred pairs")
     rows = []
     for which, result in every.items():
         if result is None or not chosen_a.walked(result):
-            rows.append((name(which), *[NOT_RUN] * 7))
+            rows.append((name(which), *[NOT_RUN] * 8))
             continue
         near, stood = chosen_a.median_distance(result), chosen_a.transferred(result)
         rows.append(
@@ -158,6 +170,7 @@ def boundary(every: Chosen) -> Table:
                 f"{near.estimate:.1f}" if near else "-",
                 span(f"{near.low:.1f}", f"{near.high:.1f}") if near else "-",
                 f"{chosen_a.queries(result):,.0f}" if near else "-",
+                chosen_a.walked_pairs([result])[0],
                 near.n_examples if near else 0,
                 percent(stood.value),
                 span(percent(stood.low), percent(stood.high)),
@@ -185,8 +198,9 @@ def _retuned(every: Chosen) -> tuple:
 
 def ablations(every: Chosen) -> Table:
     """Return the differences of the pairs on the same records, in percentage points."""
-    head = ("what differs", "a", "b", "clean, a minus b", "clean, bootstrap", "SAP, a minus b")
-    head += ("SAP, t over seeds", "SAP, bootstrap", "n", "seeds")
+    head = ("what differs", "a", "b", "clean, a minus b", "clean, bootstrap")
+    head += tuple(f"{NAMES['sap']}, {what}" for what in ("a minus b", "t over seeds", "bootstrap"))
+    head += ("n", "seeds")
     rows = []
     for said, a, b in paired(every):
         calm = difference(a, b, WORST, eps=0, balanced=False)
@@ -233,28 +247,6 @@ def cost(every: Chosen, results: Results) -> Table:
     return of_rows(head, rows)
 
 
-def signs(result: Result) -> list[Sign]:
-    """Return signs of failed attacks on a network: all inform, none stops the page.
-
-    What was made on another network must not turn more records than what was made on this one.
-    Unlike a beat's range in paper B, the largest eps of the sweep is still a small signal.
-    """
-    eps, largest = chosen_a.level(result), max(result.own_attacks["pgd"])
-    wide = [large_budget_holds(flags) for flags in result.held("pgd", largest)]
-    worst = max(wide, key=lambda sign: sign.value)
-    said = f"PGD: {chosen_a.in_unit(result, largest)} holds"
-    found = [replace(worst, name=said)]
-    pairs = [("sap", "transfer-sap"), ("pgd", "transfer-pgd"), ("pgd", "sap")]
-    for attack, other in pairs:
-        each = [
-            beaten_by(a, b, name=NAMES[other])
-            for a, b in zip(result.held(attack, eps), result.held(other, eps), strict=True)
-        ]
-        worst = max(each, key=lambda sign: sign.value)
-        found.append(replace(worst, name=f"{NAMES[attack]}: {worst.name}"))
-    return [Sign(result, indicator, False) for indicator in found]
-
-
 def at(result: Result, attack: str, eps: float) -> str:
     """Return natural accuracy in percent, a dash where the attack lacks the level."""
     if eps and eps not in result.attacks[attack]:
@@ -276,4 +268,7 @@ def live(results: Sequence[Result]) -> Table:
         eps = chosen_a.level(result)
         rows.append((result.name, at(result, WORST, 0), *(at(result, a, eps) for a in attacks)))
     said = chosen_a.in_unit(results[0], chosen_a.level(results[0]))
-    return of_rows(("demo network", "clean, %", *(f"{NAMES[a]} {said}, %" for a in attacks)), rows)
+    own = {a: sap_in_words(results[0], a) for a in ("sap", "sap-40") if a in attacks}
+    own |= {a: f"{own['sap']}, transferred" for a in ("transfer-sap",) if a in attacks}
+    heads = (f"{own.get(a, NAMES[a])} {said}, %" for a in attacks)
+    return of_rows(("demo network", "clean, %", *heads), rows)

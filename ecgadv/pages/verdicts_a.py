@@ -5,18 +5,21 @@ distillation training (ADT) is compared with (in A3: that is judged). What was n
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 from ecgadv.experiments.store import Store
 from ecgadv.figures import Table
 from ecgadv.pages import judgements
 from ecgadv.pages import measures_a as measures
-from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, within
+from ecgadv.pages.cells import percent
+from ecgadv.pages.chosen_a import NAMES
+from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.measures_a import Measure
 from ecgadv.pages.paired import shared_seeds
 from ecgadv.pages.result import Result
 from ecgadv.pages.results import PROFILES, Results, load
+from ecgadv.pages.rulings_a import NARROW, Compared, Ruling
 
 ADT, PLAIN, HARDENED = "adt-1", "ce", "at-10"
 UNDEFENDED = "the undefended network"
@@ -28,86 +31,16 @@ DEFENSES = {
 }
 # Variants shown beside the defenses; the claims are about the authors' settings.
 BESIDE = ("retuned", "rescaled")
-WHITE = {"sap": "SAP 20 + 20", "sap-40": "SAP 20 + 40"}
+WHITE = {attack: NAMES[attack] for attack in ("sap", "sap-40")}
 TRANSFERRED, DIRECT = "boundary, transferred", "boundary, attacked itself"
 LOW_PGD = "PGD up to 10 µV"
 SAP_EPS = 10.0  # uV
 LOW_EPS = (1.0, 2.0, 5.0, 10.0)  # uV
 CLEAN = {"natural clean accuracy": False, "class-balanced clean accuracy": True}
-NARROW = "compact"  # the profile that cannot settle a claim about the full network
-
-
-@dataclass(frozen=True)
-class Compared(Finding):
-    """A finding of paper A: `what` is the measure.
-
-    Args:
-        against: what ADT is compared with; in A3 the defense that is judged.
-        counts: False for what is shown beside.
-    """
-
-    against: str
-    counts: bool = True
 
 
 Cell = tuple[str, str]  # measure, against
 Grid = dict[Cell, Compared | None]  # None: not run
-
-
-@dataclass(frozen=True)
-class Ruling(Judgement):
-    """The verdict on a claim of paper A; `on_data` is the one before what the profile allows."""
-
-    profile: str
-
-    @property
-    def counted(self) -> list[Compared]:
-        return [f for f in self.findings if f.counts]
-
-    @property
-    def evidence(self) -> str:
-        """By measure the finding that decides (MyST markdown)."""
-        lines = [f"{HEADINGS[self.claim]}, with 95 % interval. {self._seeds}{self.remarks}", ""]
-        for what in dict.fromkeys(f.what for f in self.counted):
-            column = [f for f in self.counted if f.what == what]
-            shown = (max if self.claim == "A3" else min)(column, key=lambda f: f.estimate.value)
-            lines.append(
-                f"* {what}: {within(shown.estimate)}, {shown.against}, "
-                f"n = {shown.estimate.both.n_examples:,}; {self._clear(column)}"
-            )
-        return "\n".join(lines)
-
-    def _clear(self, column: Sequence[Compared]) -> str:
-        """Say for how many networks the whole interval lies above what is asked."""
-        number = f"{sum(f.above for f in column)} of {len(column)}"
-        if self.claim == "A3":
-            return f"{number} defenses clearly do well"
-        if len(column) == 1:
-            return "clearly better" if column[0].above else "not clearly better"
-        return f"ADT is clearly better than {number}"
-
-    @property
-    def _seeds(self) -> str:
-        n = min(f.estimate.seeds.n_seeds for f in self.counted)
-        alone = "one seed, so intervals are the bootstrap over examples alone"
-        return f"CinC 2017, {alone if n == 1 else f'{n} seeds'}."
-
-    @property
-    def remarks(self) -> str:
-        """What was not run, and what the profile keeps the numbers from deciding."""
-        rest = f" Not run: {', '.join(self.missing)}." if self.missing else ""
-        if self.verdict != self.on_data and self.profile == NARROW:
-            rest += f" By the numbers alone {self.on_data}; this narrow network cannot settle it."
-        return rest
-
-
-# How the numbers of a claim are made and which one is named.
-HEADINGS = {
-    "A1": "ADT minus the defense that withstands most, in percentage points (distance: in %)",
-    "A2": "ADT minus the network that withstands most, in percentage points",
-    "A3": "The best defense minus what counts as doing well, in percentage points",
-    "A4": "ADT minus adversarial training, in percentage points",
-}
 
 
 def evidence(stores: Sequence[Store]) -> Results:
@@ -222,7 +155,14 @@ def doing_well(results: Results, margin: float) -> Grid:
     found = {name: measures.kept(sap, SAP_EPS, margin) for sap, name in WHITE.items()}
     found[TRANSFERRED] = measures.transfer_kept(margin)
     pairs = {name: (defense, plain) for name, defense in _defenses(results).items()}
-    return _grid(pairs, found, 0.0)
+    grid = _grid(pairs, found, 0.0)
+    # Shown beside: without what counts as well, the same measures give the accuracy itself.
+    plainly = {name: measures.reached(sap, SAP_EPS) for sap, name in WHITE.items()}
+    plainly[TRANSFERRED] = measures.transfer_reached
+    return {
+        (what, name): cell and replace(cell, reached=plainly[what](*pairs[name]).value)
+        for (what, name), cell in grid.items()
+    }
 
 
 # The measures and the weighing of each claim.
@@ -240,10 +180,13 @@ def statement(claim: Mapping, ruling: Ruling | None) -> Markdown:
         return judgements.statement(claim, None, "")
     verdict = f"{ruling.verdict}** (profile `{ruling.profile}`).{ruling.remarks}"
     found = ruling.findings
+    judged = ruling.claim == "A3"
+    bars = {"reached, %": "reached", "bar, %": "bar"} if judged else {}
     table = Table(
         {
             "measure": [f.what for f in found],
-            "defense" if ruling.claim == "A3" else "ADT minus": [f.against for f in found],
+            "defense" if judged else "ADT minus": [f.against for f in found],
+            **{head: [percent(getattr(f, name)) for f in found] for head, name in bars.items()},
             **judgements.columns(found),
             "counts": ["yes" if f.counts else "no" for f in found],
         }

@@ -61,6 +61,7 @@ def made(record: Record, dataset: data.Dataset) -> dict:
         "samples": [first, first + len(added["PGD"])],
         "fs": dataset.fs,
         "eps": eps,
+        "decimate": config.model_options.get("decimate", 1),
         "fingerprint": dataset.fingerprint,
         "dataset": dataset.name,
         "example": int(example[0]),
@@ -135,6 +136,12 @@ def drawing(path: str | Path, recordings: str | Path) -> Drawing | NotRun:
         f"to {last}, each on a scale of its own; dotted: the budget. {seen}. Undefended network, "
         f"seed {found['provenance']['seeds'][0]}, profile {found['profile']}."
     )
+    if found["decimate"] > 1:
+        caption += (
+            f" The plateaus of PGD are {found['decimate']} samples "
+            f"({1000 * found['decimate'] / found['fs']:.0f} ms) wide because this network averages "
+            f"{found['decimate']} samples to one."
+        )
     steps = {name: np.abs(np.diff(values)).max() for name, values in added.items()}
     largest = " and ".join(f"{steps[n]:.1f} under {n}" for n in added)
     alt = (
