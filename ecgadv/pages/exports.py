@@ -34,6 +34,30 @@ def costs(records: Sequence[Record], suite: str) -> Table:
     return of_rows(head, rows)
 
 
+def totals(records: Sequence[Record]) -> Table:
+    """Return the hours of all runs of each suite and profile, by the device that they took."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        config = record.config
+        groups.setdefault(
+            (config["experiment"], config["profile"], record.run["device"]), []
+        ).append(record)
+    rows = []
+    for names, found in sorted(groups.items()):
+        training = sum(r.run["training"]["seconds"] for r in found) / 3600
+        attacking = sum(r.run["seconds"] for r in found) / 3600
+        hours = (f"{training:.1f}", f"{attacking:.1f}", f"{training + attacking:.1f}")
+        rows.append((*names, len(found), *hours))
+    head = ("suite", "profile", "device", "runs", "training, h", "attacks, h", "together, h")
+    return of_rows(head, rows)
+
+
+def size(folder: str | Path) -> str:
+    """Return what the files of a folder take on disk, in MB."""
+    taken = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    return f"{taken / 1e6:,.0f} MB"
+
+
 def not_run(records: Sequence[Record], suite: str) -> Markdown:
     """Name the configs of a suite that have no record, profile by profile."""
     done = {_names(record) for record in records}
