@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from ecgadv import figures
+from ecgadv import __version__, figures
 from ecgadv.errors import EcgadvError
 
 PROVENANCE = {
@@ -136,7 +136,7 @@ def test_markdown_has_anchor_alt_caption_files_and_citation(saved):
         assert f"</figures/fig-line.{suffix}>`" in text
     assert "</sources/01-a.ipynb>` from data `synthetic ff00` with seeds 0, 1 at commit" in text
     assert "by `ecgadv run paper-b --profile demo`." in text
-    assert "“A line”, figure `fig-line` of *The book*, commit 012345678" in text
+    assert f"“A line”, figure `fig-line` of *The book*, version {__version__}, from runs at" in text
 
 
 def record(seed, **changes):

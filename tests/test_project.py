@@ -114,6 +114,15 @@ def test_make_help_names_every_command():
 def test_versions_agree():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == ecgadv.__version__
+    page = (ROOT / "book/licences.md").read_text()
+    year = str(citation["date-released"])[:4]
+    assert f"version {citation['version']}." in page
+    assert f"  version = {{{citation['version']}}}," in page
+    assert f"({year}). " in page
+    assert f"  year = {{{year}}}," in page
+    said = " ".join(page.replace("> ", "").split())
+    assert citation["title"] in said
+    assert citation["title"].replace("ECG", "{ECG}") in said
     assert citation["license"] == PROJECT["license"] == "MIT"
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ecgadv import __version__
 from ecgadv.errors import EcgadvError
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def markdown(id: str, folder: str | Path, *, notebook: str, page: str) -> str:
             + ".",
             "",
             f"Cite as: The ecgadv authors. “{described['title']}”, figure `{id}` of *{page}*, "
-            f"commit {short}.",
+            f"version {__version__}, from runs at commit {short}.",
             ":::",
         ]
     )
