@@ -305,13 +305,15 @@ def _release(options):
     from ecgadv.experiments import suites
     from ecgadv.experiments.store import Store, release, released_folder
 
-    suites.plan(options.suite, options.profile)
+    plan = suites.plan(options.suite, options.profile)
     records = Store(options.runs).records(options.suite, options.profile)
-    if not records:
+    planned = [record for record in records if suites.holds(plan, record)]
+    if not planned:
         raise EcgadvError(
-            f"no {options.suite} records of profile {options.profile} in {options.runs}"
+            f"no {options.suite} records of profile {options.profile} in {options.runs}, with "
+            f"{len(records)} of an older plan: run it first"
         )
-    for record in records:
+    for record in planned:
         release(record, released_folder(), weights=not options.no_weights)
         print(f"{record.key}  {record.config['label']} seed {record.seed}")
 

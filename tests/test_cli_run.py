@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,7 @@ def test_from_run_to_release(tell, released):
     assert lines[2].split()[:5] == [AT, "1", "local,", "1", "missing"]
 
     assert tell("release", "tiny", "--profile", "demo") == (0, f"{record.key}  {AT} seed 0\n", "")
+    shutil.copytree(record.path, record.path.with_name("0123456789abcdef"))  # of an older plan
     assert tell("release", "tiny", "--profile", "demo", "--no-weights")[0] == 0  # once more
     assert [path.name for path in released.iterdir()] == [record.key]
     assert not (released / record.key / "weights.safetensors").exists()
@@ -132,7 +134,7 @@ MISTAKES = {
     "verify on no thread": (["verify", "0123456789abcdef", "--threads", "0"], NO_THREAD),
     "nothing to release": (
         ["release", "tiny", "--profile", "demo"],
-        "no tiny records of profile demo in runs",
+        "no tiny records of profile demo in runs, with 0 of an older plan: run it first",
     ),
     "release of an unknown suite": (["release", "tin", "--profile", "demo"], "no suite 'tin' in "),
 }

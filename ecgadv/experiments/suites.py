@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suite_a
-from ecgadv.experiments.config import Attack, Config, Defense
+from ecgadv.experiments.config import Attack, Config, Defense, run_key
+from ecgadv.experiments.store import Record
 from ecgadv.training import Schedule
 
 Plan = list[tuple[Config, int]]
@@ -229,6 +230,13 @@ def plan(suite: str, profile: str) -> Plan:
         known = ", ".join(f"{s} --profile {p}" for s, p in SUITES)
         raise EcgadvError(f"no suite {suite!r} in profile {profile!r}; choose one of {known}")
     return SUITES[suite, profile]()
+
+
+def holds(plan: Plan, record: Record) -> bool:
+    """Return whether a record is of a config of the plan as it is now."""
+    fingerprint = record.run["data"]["fingerprint"]
+    keys = {run_key(config, record.seed, fingerprint) for config, _ in plan}
+    return record.key in keys
 
 
 def known(suite: str | None = None, profile: str | None = None) -> list[tuple[str, str]]:
