@@ -150,6 +150,14 @@ def test_walks_of_the_boundary_attack(some):
     assert set(found["NSR, beta 1"]) == {"not run"}
 
 
+def test_cost_marks_what_was_not_counted(tmp_path):
+    write(tmp_path, "ce/faithful")
+    found = results(tmp_path)
+    found.all[0].records[0].run["taken_over"] = {"record": "abc", "attacks": ["pgd"]}
+    (row,) = [r for r in rows(tables_a.cost(chosen_a.chosen(found), found)) if r[0] == "undefended"]
+    assert row[3] == "1.0*"
+
+
 def test_tables_say_what_was_not_run_and_invent_nothing(some):
     found = {row[0]: row for row in rows(tables_a.clean(some, REPORTED))}
     assert found["undefended"][1] == "100.0"

@@ -223,7 +223,10 @@ def ablations(every: Chosen) -> Table:
 
 
 def cost(every: Chosen, results: Results) -> Table:
-    """Return the minutes that one seed took: its training, that of what it builds on, attacks."""
+    """Return the minutes that one seed took: its training, that of what it builds on, attacks.
+
+    A star stands where attacks were taken over from an older record, and are not counted.
+    """
     trained = {r.label: _mean(r, lambda run: run["training"]["seconds"]) for r in results.all}
     head = ("defense", "training, min", "networks it builds on, min", "attacks, min", "device")
     rows = []
@@ -234,13 +237,14 @@ def cost(every: Chosen, results: Results) -> Table:
         used = result.records[0].run.get("builds_on", {})
         below = {used[role]["label"] for role in ("teacher", "initial") if role in used}
         known = [trained[label] for label in below if label in trained]
+        partly = any("taken_over" in record.run for record in result.records)
         devices = sorted({record.run["device"] for record in result.records})
         rows.append(
             (
                 result.name,
                 f"{trained[result.label] / 60:.1f}",
                 f"{sum(known) / 60:.1f}" if len(known) == len(below) else NOT_RUN,
-                f"{_mean(result, lambda run: run['seconds']) / 60:.1f}",
+                f"{_mean(result, lambda run: run['seconds']) / 60:.1f}{'*' if partly else ''}",
                 ", ".join(devices),
             )
         )
