@@ -1,13 +1,10 @@
 """Records on disk: one folder a run, written aside and moved into place when it is whole."""
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
 import shutil
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +14,7 @@ import numpy as np
 
 import ecgadv
 from ecgadv.errors import EcgadvError
+from ecgadv.experiments.disk import DAMAGED, full_disk_told, read_arrays
 
 # A folder whose name starts with a dot is still being written, or was left by a killed process.
 _FINISHED = "[!.]*/run.json"
@@ -61,9 +59,8 @@ class Record:
         """Return id, label, logits and one uint8 array "held/ATTACK/EPS" for each attack."""
         path = self.path / "examples.npz"
         try:
-            with path.open("rb") as file, np.load(file) as arrays:
-                return dict(arrays)
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            return read_arrays(path)
+        except DAMAGED as error:
             raise _damaged(path, error) from error
 
 
@@ -137,17 +134,13 @@ class Store:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         try:
-            yield part
-            for path in part.iterdir():
-                _flush(path)
-            if folder.exists():
-                folder.replace(old)
-            part.replace(folder)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                text = f"no space left under {self.root}; free some and run the command again"
-                raise EcgadvError(text) from error
-            raise
+            with full_disk_told(self.root):
+                yield part
+                for path in part.iterdir():
+                    _flush(path)
+                if folder.exists():
+                    folder.replace(old)
+                part.replace(folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
             if folder.exists():

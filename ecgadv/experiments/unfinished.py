@@ -1,15 +1,13 @@
 """What an evaluation has found so far, kept on disk until its record is published."""
 
-import errno
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ecgadv.errors import EcgadvError
+from ecgadv.experiments.disk import DAMAGED, full_disk_told, read_arrays
 
 Arrays = dict[str, np.ndarray]
 
@@ -54,22 +52,16 @@ class Unfinished:
 
 def _read(path: Path) -> Arrays:
     try:
-        with path.open("rb") as file, np.load(file) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return read_arrays(path)
+    except DAMAGED as error:
         text = f"checkpoint {path.parent.name}/{path.name} is damaged ({error}); delete it"
         raise EcgadvError(f"{text} and run the command again") from error
 
 
 def _write(path: Path, arrays: Arrays) -> None:
     part = path.with_suffix(".part")
-    try:
+    with full_disk_told(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             np.savez(file, **arrays)
         part.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            text = f"no space left under {path.parent}; free some and run the command again"
-            raise EcgadvError(text) from error
-        raise

@@ -1,5 +1,6 @@
 """Verdicts on claims: what they rest on, how chapters write and publish them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgement(ABC):
     """The verdict on one claim and what it rests on."""
 
     claim: str
@@ -49,9 +50,9 @@ class Judgement:
     missing: tuple[str, ...]  # networks and data sets of the claim that were not run
 
     @property
+    @abstractmethod
     def evidence(self) -> str:
         """A sentence on what was measured, then a list of the numbers (MyST markdown)."""
-        raise NotImplementedError
 
 
 def columns(findings: Sequence[Finding]) -> dict[str, list]:
