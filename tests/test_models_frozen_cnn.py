@@ -1,11 +1,13 @@
 """The CNN with fixed parameters on a CPU equals the plain network of one-dimensional layers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from ecgadv import models
-from ecgadv.models.frozen_cnn import CHUNK, FEWEST
+from ecgadv.models.frozen_cnn import FEWEST, PART
 from ecgadv.models.stacking import stack
 
 
@@ -43,7 +45,7 @@ def test_logits_and_gradient_are_those_of_the_plain_network(length, width):
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("count", [1, FEWEST - 1, CHUNK + 1, 2 * CHUNK])
+@pytest.mark.parametrize("count", [1, FEWEST - 1, PART + 1])
 def test_any_number_of_beats(count):
     network, x = fixed(width=4), beats(count, 1, 187)
     torch.testing.assert_close(network(x), plain(network, x), rtol=0, atol=1e-12)
@@ -52,9 +54,28 @@ def test_any_number_of_beats(count):
     torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("threads", [2, 3])
+def test_several_threads_share_the_beats_and_leave_no_trace(threads):
+    network, x = fixed(width=4), beats(3 * FEWEST + 1, 1, 187)
+    expected = plain(network, x)
+    (gradient,) = torch.autograd.grad(expected.square().sum(), x)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        logits = network(x)
+        (ours,) = torch.autograd.grad(logits.square().sum(), x)
+        assert torch.get_num_threads() == threads
+        later = ThreadPoolExecutor(1).submit(torch.get_num_threads).result()
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(ours, gradient, rtol=0, atol=1e-12)
+    assert later == threads
+
+
 def test_single_precision_is_as_close_as_conv1d():
     network = fixed()
-    x = beats(CHUNK, 1, 187).detach()
+    x = beats(PART, 1, 187).detach()
     exact = plain(network, x)
     network.float()
     torch.testing.assert_close(network(x.float()).double(), exact, rtol=1e-5, atol=1e-5)

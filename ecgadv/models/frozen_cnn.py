@@ -10,10 +10,16 @@ An attack needs no gradient of the parameters, and three things follow for `Beat
   convolution as well, with the flipped kernel.
 * ReLU and max pooling commute, so the ReLU works on half the samples.
 
+Beats do not depend on one another, so each of torch's threads takes some of its own.
+
 In exact arithmetic nothing changes. Where a beat is constant, as in its padding, rounding decides
 which of several equal maxima gets the gradient; so it does between conv1d and conv2d.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
 from typing import NamedTuple
 
 import torch
@@ -21,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-CHUNK = 128  # beats whose activations lie in the cache together, about 28 MB
+PART = 512  # most beats at once: their activations take about 110 MB
 FEWEST = 16  # beats below which starting the operations costs more than the arithmetic
 _POOL = ((1, 5), (1, 2), (0, 0), (1, 1), False)  # window, stride, padding, dilation, ceil
 _aten = torch.ops.aten
@@ -83,39 +89,85 @@ class FrozenCNN(Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weights: Weights, plain) -> Tensor:
-        h, a = _first_layers(x, weights)
-        steps = []
-        for block in range(5):
-            if block:
-                a = _conv(h, weights.down[2 * block], weights.bias[2 * block])
-            a.relu_()
-            z = _conv(a, weights.down[2 * block + 1], weights.bias[2 * block + 1]).add_(h)
-            h, winners = _aten.max_pool2d_with_indices(_lines(z), *_POOL)
-            h = _rows(h).relu_()
-            steps.append((a, winners, h))
-        flat = h.transpose(1, 2).flatten(1)
-        u = torch.addmm(weights.hidden_bias, flat, weights.hidden.T).relu_()
-        ctx.weights, ctx.plain, ctx.steps, ctx.u = weights, plain, steps, u
+        ctx.weights, ctx.plain, ctx.size = weights, plain, _part_size(len(x))
+        parts, ctx.kept = zip(*_each_part(_forward, weights, x.split(ctx.size)), strict=True)
         ctx.save_for_backward(x)
-        return torch.addmm(weights.output_bias, u, weights.output.T)
+        return torch.cat(parts)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
         (x,) = ctx.saved_tensors
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted
             return torch.autograd.grad(ctx.plain(x), x, gradient, create_graph=True)[0], None, None
-        weights, h = ctx.weights, ctx.steps[-1][-1]
-        flat = _pass(gradient @ weights.output, ctx.u) @ weights.hidden
-        g = flat.view(len(flat), -1, h.shape[1]).transpose(1, 2).contiguous()
-        for block in reversed(range(5)):
-            a, winners, h = ctx.steps[block]
-            pooled = _lines(_pass(g, h))
-            # Of the samples that were pooled only the shape counts, which is that of a.
-            g = _rows(_aten.max_pool2d_with_indices_backward(pooled, _lines(a), *_POOL, winners))
-            ga = _pass(_conv(g, weights.up[2 * block + 1]), a)
-            if block:
-                g += _conv(ga, weights.up[2 * block])
-        return _first_layers_gradient(g, ga, weights), None, None
+        parts = _each_part(_backward, ctx.weights, gradient.split(ctx.size), ctx.kept)
+        return torch.cat(parts), None, None
+
+
+def _forward(weights: Weights, x: Tensor) -> tuple[Tensor, tuple]:
+    """Return the logits (B, K), and what `_backward` wants of the way to them."""
+    h, a = _first_layers(x, weights)
+    steps = []
+    for block in range(5):
+        if block:
+            a = _conv(h, weights.down[2 * block], weights.bias[2 * block])
+        a.relu_()
+        z = _conv(a, weights.down[2 * block + 1], weights.bias[2 * block + 1]).add_(h)
+        h, winners = _aten.max_pool2d_with_indices(_lines(z), *_POOL)
+        h = _rows(h).relu_()
+        steps.append((a, winners, h))
+    flat = h.transpose(1, 2).flatten(1)
+    u = torch.addmm(weights.hidden_bias, flat, weights.hidden.T).relu_()
+    return torch.addmm(weights.output_bias, u, weights.output.T), (steps, u)
+
+
+def _backward(weights: Weights, gradient: Tensor, kept: tuple) -> Tensor:
+    """Return the gradient (B, 1, L) to x from that to the logits (B, K)."""
+    steps, u = kept
+    h = steps[-1][-1]
+    flat = _pass(gradient @ weights.output, u) @ weights.hidden
+    g = flat.view(len(flat), -1, h.shape[1]).transpose(1, 2).contiguous()
+    for block in reversed(range(5)):
+        a, winners, h = steps[block]
+        pooled = _lines(_pass(g, h))
+        # Of the samples that were pooled only the shape counts, which is that of a.
+        g = _rows(_aten.max_pool2d_with_indices_backward(pooled, _lines(a), *_POOL, winners))
+        ga = _pass(_conv(g, weights.up[2 * block + 1]), a)
+        if block:
+            g += _conv(ga, weights.up[2 * block])
+    return _first_layers_gradient(g, ga, weights)
+
+
+def _part_size(beats: int) -> int:
+    """Return how many beats to take at once, so that every thread has about as many."""
+    threads = min(torch.get_num_threads(), max(1, beats // FEWEST))
+    return min(PART, -(-beats // threads))
+
+
+def _each_part(function, weights: Weights, *parts: Sequence) -> list:
+    """Return function(weights, part, ...) of every part, one in each thread at a time.
+
+    One thread to a part keeps two cores busier than two threads to every operation.
+    """
+
+    def on(*part):
+        with torch.no_grad():  # a thread starts with gradients on
+            return function(weights, *part)
+
+    threads = torch.get_num_threads()
+    if threads == 1 or len(parts[0]) == 1:
+        return list(map(on, *parts))
+    return list(_workers(threads).map(on, *parts))
+
+
+@cache
+def _workers(threads: int) -> ThreadPoolExecutor:
+    """Return that many threads whose operations take no further ones."""
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    all_there = Barrier(threads)
+    for waiting in [pool.submit(all_there.wait) for _ in range(threads)]:
+        waiting.result()
+    torch.set_num_threads(threads)  # the default of threads to come; those of the pool keep 1
+    return pool
 
 
 def logits(network: nn.Module, x: Tensor, plain) -> Tensor:
@@ -127,16 +179,14 @@ def logits(network: nn.Module, x: Tensor, plain) -> Tensor:
             (S, B, 1, L) of a stacked one; taken for gradients of gradients.
     """
     if x.dim() == 3:
-        return _chunked(x, weights_of(network), plain)
+        return FrozenCNN.apply(x, weights_of(network), plain)
 
     def one_seed(seed):
         return lambda part: plain(part.expand(len(x), *part.shape))[seed]
 
-    return torch.stack([_chunked(x[s], weights_of(network, s), one_seed(s)) for s in range(len(x))])
-
-
-def _chunked(x: Tensor, weights: Weights, plain) -> Tensor:
-    return torch.cat([FrozenCNN.apply(part, weights, plain) for part in x.split(CHUNK)])
+    return torch.stack(
+        [FrozenCNN.apply(x[s], weights_of(network, s), one_seed(s)) for s in range(len(x))]
+    )
 
 
 def _lines(rows: Tensor) -> Tensor:
