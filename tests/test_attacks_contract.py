@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ecgadv.attacks import adamax_pgd, fgsm, frozen, pgd, sap, uniform_noise
+from ecgadv.attacks import adamax_pgd, apgd, fgsm, frozen, pgd, sap, uniform_noise
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
@@ -21,6 +21,8 @@ ATTACKS = {
     "pgd early": functools.partial(
         pgd, steps=3, step_size=0.1, early_stop=True, restarts=2, loss="margin"
     ),
+    "apgd": functools.partial(apgd, steps=5),
+    "apgd targeted": functools.partial(apgd, steps=3, targets=2, restarts=2),
     "adamax_pgd": functools.partial(adamax_pgd, steps=3, step_size=0.1),
     "sap": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1),
     "sap last": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1, keep="last"),
@@ -158,7 +160,7 @@ def test_the_result_does_not_depend_on_the_batch(attack, norm):
 
 def test_a_seed_fixes_the_draw_and_another_changes_it():
     model, x, y = Network(1), torch.rand(2, 1, 9), torch.tensor([0, 1])
-    for name in ("uniform_noise", "pgd", "pgd last", "adamax_pgd"):
+    for name in ("uniform_noise", "pgd", "pgd last", "apgd", "adamax_pgd"):
         runs = [
             ATTACKS[name](model, x, y, Threat(0.3), generator=torch.Generator().manual_seed(seed))
             for seed in (1, 1, 2)

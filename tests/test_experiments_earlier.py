@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,6 +72,17 @@ def test_what_is_unchanged_is_taken_over(session, old, attacked):
     assert stored.keys() == again.keys()
     for name, array in stored.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+
+def test_an_attack_of_which_only_flags_are_kept_is_taken_over_too():
+    flags = np.array([1, 0, 255], np.uint8)
+    whole, bare = PGD, replace(PGD, predictions=False)
+    record = SimpleNamespace(examples=lambda: {f"held/{PGD.name}/{PGD.eps[0]:g}": flags})
+    before = earlier.Earlier(record, replace(tiny.STUDENT, attacks=(bare,)))
+    found = before.found(bare, PGD.eps[0])
+    assert found.keys() == {"held"} and np.array_equal(found["held"], flags)
+    assert before.found(whole, PGD.eps[0]) is None
+    assert before.used == [PGD.name]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Attacks: attack(model, x, y, threat, *, mask=None, generator=None, ...) -> x_adv."""
 
 from ecgadv.attacks.adamax_pgd import adamax_pgd
+from ecgadv.attacks.apgd import apgd
 from ecgadv.attacks.boundary import Boundary, boundary
 from ecgadv.attacks.fgsm import fgsm
 from ecgadv.attacks.frozen import frozen
@@ -11,6 +12,7 @@ from ecgadv.attacks.uniform_noise import uniform_noise
 __all__ = [
     "Boundary",
     "adamax_pgd",
+    "apgd",
     "boundary",
     "fgsm",
     "frozen",

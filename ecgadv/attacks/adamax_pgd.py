@@ -54,6 +54,8 @@ def adamax_pgd(
 class AdamaxIterate:
     """x_adv (..., B, C, L) with Adamax's two moments of the signed gradient."""
 
+    target = None
+
     def __init__(
         self,
         x_adv: Tensor,
@@ -71,7 +73,7 @@ class AdamaxIterate:
         return self.x_adv
 
     @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
+    def step(self, gradient: Tensor, *_) -> None:
         sign = gradient.sign()
         self.taken += 1
         self.mean.lerp_(sign, 1 - BETA1)

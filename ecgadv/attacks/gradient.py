@@ -13,23 +13,26 @@ from ecgadv.models import forward
 LOSSES = ("ce", "margin")
 
 
-def attack_loss(loss: str, logits: Tensor, y: Tensor) -> Tensor:
+def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     """Return the loss (..., B) that an attack raises, from logits (..., B, K) and y (..., B).
 
-    "ce" is the cross-entropy; "margin" is max_{i != y} z_i - z_y, positive once misclassified.
+    "ce" is the cross-entropy; "margin" is max_{i != y} z_i - z_y, positive once misclassified,
+    or z_t - z_y where the attack aims at classes t, `target` (..., B).
     Raises EcgadvError for soft labels: with them no example counts as misclassified, so that
     none can be said to be the best.
     """
     if y.is_floating_point():
         raise EcgadvError("soft labels y do not say which example is best; use keep='last'")
-    target = y.unsqueeze(-1)
-    z_y = logits.gather(-1, target).squeeze(-1)
+    label = y.unsqueeze(-1)
+    z_y = logits.gather(-1, label).squeeze(-1)
     if loss == "ce":
         return logits.logsumexp(-1) - z_y
-    return logits.scatter(-1, target, -torch.inf).amax(-1) - z_y
+    if target is not None:
+        return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1) - z_y
+    return logits.scatter(-1, label, -torch.inf).amax(-1) - z_y
 
 
-def logit_gradient(loss: str, logits: Tensor, y: Tensor) -> Tensor:
+def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     """Return the gradient of `attack_loss` to the logits, (..., B, K).
 
     For "ce" y may also be soft labels, probabilities q (..., B, K) that sum to 1: the gradient of
@@ -39,12 +42,13 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor) -> Tensor:
     """
     if y.is_floating_point():
         return _soft_gradient(loss, logits, y)
-    target = y.unsqueeze(-1)
-    one_hot = torch.zeros_like(logits).scatter_(-1, target, 1.0)
+    label = y.unsqueeze(-1)
+    one_hot = torch.zeros_like(logits).scatter_(-1, label, 1.0)
     if loss == "ce":
         return torch.softmax(logits, -1).sub_(one_hot)
-    runner_up = logits.scatter(-1, target, -torch.inf).argmax(-1, keepdim=True)
-    return one_hot.neg_().scatter_(-1, runner_up, 1.0)
+    if target is None:
+        target = logits.scatter(-1, label, -torch.inf).argmax(-1)
+    return one_hot.neg_().scatter_(-1, target.unsqueeze(-1), 1.0)
 
 
 def _soft_gradient(loss: str, logits: Tensor, q: Tensor) -> Tensor:
@@ -59,17 +63,22 @@ def _soft_gradient(loss: str, logits: Tensor, q: Tensor) -> Tensor:
 
 
 def input_gradient(
-    model: nn.Module, x_adv: Tensor, y: Tensor, mask: Tensor | None, loss: str
+    model: nn.Module,
+    x_adv: Tensor,
+    y: Tensor,
+    mask: Tensor | None,
+    loss: str,
+    target: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the logits (..., B, K) at `x_adv` and the gradient of the summed loss to it.
 
-    `x_adv` must require its gradient; y is as in `logit_gradient`. The sum over samples leaves
-    each its own gradient.
+    `x_adv` must require its gradient; y and target are as in `logit_gradient`. The sum over
+    samples leaves each its own gradient.
     """
     with torch.enable_grad():
         logits = forward(model, x_adv, mask)
     values = logits.detach()
-    (gradient,) = torch.autograd.grad(logits, x_adv, logit_gradient(loss, values, y))
+    (gradient,) = torch.autograd.grad(logits, x_adv, logit_gradient(loss, values, y, target))
     return values, gradient
 
 

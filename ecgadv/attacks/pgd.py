@@ -78,6 +78,8 @@ def pgd(
 class PGDIterate:
     """x_adv (..., B, C, L), moved in place by one step and back into the threat around x."""
 
+    target = None
+
     def __init__(
         self, x_adv: Tensor, x: Tensor, mask: Tensor | None, threat: Threat, step_size: float
     ):
@@ -90,7 +92,7 @@ class PGDIterate:
         return self.x_adv
 
     @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
+    def step(self, gradient: Tensor, *_) -> None:
         if self.box is not None:
             self.x_adv.add_(gradient.sign(), alpha=self.step_size).clamp_(*self.box)
             return

@@ -117,6 +117,8 @@ def sap(
 class SAPIterate:
     """theta (..., B, C, L), whose smoothed form is added to x."""
 
+    target = None
+
     def __init__(
         self, theta: Tensor, x: Tensor, mask: Tensor | None, threat: Threat, step_size: float
     ):
@@ -140,7 +142,7 @@ class SAPIterate:
         return torch.clamp(moved, *self.box).requires_grad_()
 
     @torch.no_grad()
-    def step(self, gradient: Tensor) -> None:
+    def step(self, gradient: Tensor, *_) -> None:
         if self.free is not None:
             gradient = torch.where(self.free, gradient, 0.0)
         ascent = smooth(gradient).sign_()

@@ -15,13 +15,19 @@ WORTH_SHRINKING = 7 / 8
 
 
 class Iterate(Protocol):
-    """Where an attack stands: how it moves is all in which the attacks differ."""
+    """Where an attack stands: how it moves is all in which the attacks differ.
+
+    Attributes:
+        target: the classes (B,) it aims at, or None.
+    """
+
+    target: Tensor | None
 
     def example(self) -> Tensor:
         """Return the present x_adv (..., B, C, L), requiring its gradient."""
 
-    def step(self, gradient: Tensor) -> None:
-        """Move along the gradient of the loss to `example()`."""
+    def step(self, gradient: Tensor, logits: Tensor, y: Tensor) -> None:
+        """Move along the gradient of the loss to `example()`, where the logits (B, K) are."""
 
     def take(self, rows: Tensor) -> "Iterate":
         """Return the iterate of some samples of the batch."""
@@ -110,16 +116,17 @@ def search(
     gradient_sum = 0.0
     for _ in range(steps):
         x_adv = iterate.example()
-        logits, gradient = input_gradient(model, x_adv, y, mask, loss)
+        logits, gradient = input_gradient(model, x_adv, y, mask, loss, iterate.target)
         gradient_sum = gradient_sum + gradient.sum()  # read once at the end, not at every step
         best.record(x_adv, logits, y)
         rows = best.shrink() if best.shrinks else None
         if rows is not None:
             if len(rows) == 0:
                 return
-            iterate, gradient, y = iterate.take(rows), gradient[rows], y[rows]
+            iterate, gradient = iterate.take(rows), gradient[rows]
+            logits, y = logits[rows], y[rows]
             mask = None if mask is None else mask[rows]
-        iterate.step(gradient)
+        iterate.step(gradient, logits, y)
     check_gradient(gradient_sum)
     x_adv = iterate.example().detach()
     with torch.no_grad():

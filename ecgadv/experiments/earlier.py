@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import provenance
 from ecgadv.experiments.config import Attack, Config, from_dict, run_key
@@ -32,12 +30,13 @@ class Earlier:
     def examples(self) -> Arrays:
         return self.record.examples()
 
-    def predicted(self, attack: Attack, eps: float) -> np.ndarray | None:
-        """Return the classes under this very attack at `eps`, or None if they are not there."""
-        if not attack.predictions or attack not in self.config.attacks:
+    def found(self, attack: Attack, eps: float) -> Arrays | None:
+        """Return what this very attack found at `eps`, or None if it is not there."""
+        if attack not in self.config.attacks:
             return None
         self.used.append(attack.name)
-        return self.examples[f"predicted/{attack.name}/{eps:g}"]
+        kinds = ("held", "predicted") if attack.predictions else ("held",)
+        return {kind: self.examples[f"{kind}/{attack.name}/{eps:g}"] for kind in kinds}
 
     def boundary(self, options: dict) -> tuple[dict, Arrays] | None:
         """Return numbers and arrays of the boundary attack with these options, or None."""

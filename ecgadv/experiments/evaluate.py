@@ -34,6 +34,7 @@ ATTACKS = {
     "fgsm": attacks.fgsm,
     "pgd": attacks.pgd,
     "adamax-pgd": attacks.adamax_pgd,
+    "apgd": attacks.apgd,
     "sap": attacks.sap,
 }
 # Examples in a batch: what fits a device, and on a CPU its cache.
@@ -100,17 +101,17 @@ class _Evaluation:
         }
         clean_held = (prediction == self.y).astype(np.uint8)
         levels = [(attack, eps) for attack in self.config.attacks for eps in attack.eps]
-        found: dict[str, dict[float, np.ndarray]] = {a.name: {} for a in self.config.attacks}
+        found: dict[str, dict[float, Arrays]] = {a.name: {} for a in self.config.attacks}
         for done, (attack, eps) in enumerate(levels):
             self.report(f"{attack.name} eps {eps:g}", done / len(levels))
             found[attack.name][eps] = self._part(attack, eps, found[attack.name])
         for attack in self.config.attacks:
-            held = {eps: flags_of(p, self.y) for eps, p in found[attack.name].items()}
-            examples |= {f"held/{attack.name}/{eps:g}": flags for eps, flags in held.items()}
+            held = {eps: arrays["held"] for eps, arrays in found[attack.name].items()}
+            for eps, arrays in found[attack.name].items():
+                examples |= {f"{kind}/{attack.name}/{eps:g}": v for kind, v in arrays.items()}
             numbers["attacks"][attack.name] = self._attacked(held, clean_held)
             if attack.predictions:
-                ends = found[attack.name]
-                examples |= {f"predicted/{attack.name}/{e:g}": p for e, p in ends.items()}
+                ends = {eps: arrays["predicted"] for eps, arrays in found[attack.name].items()}
                 numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
         if self.config.boundary:
             known = self.earlier and self.earlier.boundary(self.config.boundary)
@@ -152,26 +153,29 @@ class _Evaluation:
         logits = predict(self.model, torch.from_numpy(self.dataset.x[index]), batch_size=self.batch)
         return logits.argmax(1).numpy(), self.dataset.y[index]
 
-    def _part(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> np.ndarray:
-        """Return the classes under attack at one eps: known, kept, or found now."""
-        known = self.earlier and self.earlier.predicted(attack, eps)
+    def _part(self, attack: Attack, eps: float, before: dict[float, Arrays]) -> Arrays:
+        """Return what the attack finds at one eps: known, kept, or found now.
+
+        "held" are its flags; "predicted", where the attack keeps them, the classes under it.
+        """
+        known = self.earlier and self.earlier.found(attack, eps)
         if known is not None:
             return known
         attacked = partial(self._attack, attack, eps, before)
-        return self.unfinished.once(f"{attack.name}-{eps:g}", attacked)["predicted"]
+        return self.unfinished.once(f"{attack.name}-{eps:g}", attacked)
 
-    def _attack(self, attack: Attack, eps: float, before: dict[float, np.ndarray]) -> Arrays:
-        """Return the classes under attack at one eps; `before` holds those at smaller ones."""
+    def _attack(self, attack: Attack, eps: float, before: dict[float, Arrays]) -> Arrays:
+        """Attack at one eps; `before` holds what was found at smaller ones."""
         candidates = subset(self.y, attack.per_class)
-        found = np.full(len(self.y), NOT_ATTACKED, np.uint8)
-        if attack.nested:
-            for ends in before.values():  # what a smaller ball broke stays as it ended there
-                broken = candidates & (flags_of(ends, self.y) == BROKEN)
-                found[broken], candidates = ends[broken], candidates & ~broken
+        broken = np.zeros(len(self.y), bool)
+        if attack.nested and before:  # what a smaller ball broke stays as it ended there
+            smaller = before[max(before)]
+            broken = candidates & (smaller["held"] == BROKEN)
+        left = candidates & ~broken
         if attack.transfer:
-            now = self._transferred(attack, eps, candidates)
+            ends = self._transferred(attack, eps, left)
         else:
-            now = attack_predictions(
+            ends = attack_predictions(
                 self.model,
                 self.x,
                 self.y,
@@ -179,9 +183,14 @@ class _Evaluation:
                 self._threat(attack, eps),
                 mask=self._mask(attack),
                 batch_size=self.batch,
-                candidates=candidates,
+                candidates=left,
             )
-        return {"predicted": np.where(candidates, now, found)}
+        found = {"held": flags_of(ends, self.y)}
+        if attack.predictions:
+            found["predicted"] = ends
+        if broken.any():
+            found = {kind: np.where(broken, smaller[kind], v) for kind, v in found.items()}
+        return found
 
     def _function(self, attack: Attack, eps: float):
         options = dict(attack.options)
