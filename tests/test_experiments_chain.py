@@ -163,6 +163,7 @@ def test_transferred_examples_are_made_on_the_surrogate(made, beats):
     session, record, _ = made
     examples, index = subset_of(record)
     assert np.bincount(examples["label"][index]).tolist() == [4] * 5
+    assert np.array_equal(examples["record"], beats.record[examples["id"]])
     test = data.split(beats, "beatwise").test[index]
     x, y = torch.from_numpy(beats.x[test]), torch.from_numpy(beats.y[test])
     mask = torch.from_numpy(beats.mask(test))

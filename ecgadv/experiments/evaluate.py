@@ -94,6 +94,7 @@ class _Evaluation:
         }
         examples = {
             "id": self.parts.test,
+            "record": self.dataset.record[self.parts.test],
             "label": self.y.astype(np.uint8),
             "logits": logits.astype(np.float16),
             # The prediction is kept beside the rounded logits, which may tie.
