@@ -13,6 +13,7 @@ OPTIONS = {
     "pgd-100": {"steps": 7, "step_size": 0.01},
     "sap": {"pgd_steps": 3, "smooth_steps": 4, "step_size": 0.01},
     "pgd-margin": {"steps": 7, "relative_step": 0.1, "restarts": 2},
+    "apgd-t": {"steps": 7, "targets": 2, "restarts": 3},
 }
 LABELS = np.repeat([0, 1, 2], [6, 3, 3])
 MADE = {

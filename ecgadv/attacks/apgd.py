@@ -1,4 +1,4 @@
-"""Auto-PGD (Croce and Hein, ICML 2020): steps whose size follows from how the ascent goes."""
+"""Auto-PGD (Croce and Hein, ICML 2020): step sizes follow from how the ascent goes."""
 
 import math
 from functools import cache

@@ -56,7 +56,7 @@ class Record:
         return self.path / "weights.safetensors"
 
     def examples(self) -> dict[str, np.ndarray]:
-        """Return id, record, label, logits and one uint8 array "held/ATTACK/EPS" for each attack."""
+        """Return id, record, label, prediction, logits, and uint8 "held/ATTACK/EPS" an attack."""
         path = self.path / "examples.npz"
         try:
             return read_arrays(path)

@@ -37,6 +37,11 @@ def describe(results: Sequence[Result], attack: str) -> str:
             f"smooth adversarial perturbations ({options['pgd_steps']} + "
             f"{options['smooth_steps']} steps of {options['step_size']:g})"
         )
+    if attack == "apgd-t":
+        return (
+            f"Auto-PGD aimed at each of {options['targets']} wrong classes in turn "
+            f"({options['steps']} steps each, margin loss, {options['restarts']} random starts)"
+        )
     return (
         f"our PGD ({options['steps']} sign steps of {options['relative_step']:g} eps, margin loss, "
         f"{options['restarts']} random starts)"

@@ -15,9 +15,11 @@ ATTACK_NAMES = {
     "pgd-100": "authors' PGD",
     "sap": "SAP",
     "pgd-margin": "PGD, margin loss",
+    "apgd-t": "APGD, targeted",
     IN_RANGE: "worst case within [0, 1]",
     WORST: "worst case of all",
 }
+STRONGEST = "apgd-t"  # the single attack that finds most
 SHOWN_EPS = 0.1  # paper B sums its curves up to here
 SHORT = {"cross-entropy": "ce", "adversarial": "at"}
 

@@ -12,7 +12,7 @@ from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.indicators import Indicator, beaten_by, large_budget_holds, not_monotone
 from ecgadv.figures import Table
-from ecgadv.pages.chosen_b import ATTACK_NAMES
+from ecgadv.pages.chosen_b import ATTACK_NAMES, STRONGEST
 from ecgadv.pages.result import WORST, Result
 
 
@@ -42,11 +42,11 @@ def signs(result: Result) -> list[Sign]:
     largest, undefended = result.attacks[WORST][-1], result.defense == "ce"
     worst = result.held(WORST, largest)
     found = [(_worst_seed(result, lambda s: large_budget_holds(worst[s])), undefended)]
-    for attack in ("pgd-100", "sap"):
-        found.append((_beaten(result, "pgd-margin", attack), False))
-    found.append((_beaten(result, "pgd-margin", "noise"), True))
-    found.append((_beaten(result, "pgd-100", "noise"), False))
-    found.append((_beaten(result, "pgd-100", "pgd-margin"), False))
+    for attack in ("pgd-100", "sap", "pgd-margin"):
+        found.append((_beaten(result, STRONGEST, attack), False))
+    found.append((_beaten(result, STRONGEST, "noise"), True))
+    for attack in ("noise", "pgd-margin", STRONGEST):
+        found.append((_beaten(result, "pgd-100", attack), False))
     for attack in ("pgd-100", "sap"):
         flags = {eps: result.held(attack, eps) for eps in result.attacks[attack]}
         shown = _worst_seed(

@@ -28,6 +28,7 @@ from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.result import Result
 from ecgadv.pages.results import Results
 
+ITERATED = ("authors' PGD", "PGD", "PGD, margin loss", "APGD, targeted")
 STEP = 0.01  # paper B's, in units of the beat's range
 
 
@@ -83,6 +84,7 @@ def shown_attacks(steps: int) -> dict[str, tuple]:
             partial(attacks.pgd, **plain, early_stop=True, loss="margin", restarts=2),
             True,
         ),
+        "APGD, targeted": (partial(attacks.apgd, steps=steps, targets=4), True),
     }
 
 
@@ -163,10 +165,10 @@ def against_eps(subject: Subject, levels: Sequence[float], *, steps: int) -> dic
 
 
 def against_steps(subject: Subject, counts: Sequence[int], *, eps: float) -> dict[str, Line]:
-    """Return accuracy at one noise level against the number of steps of three attacks."""
+    """Return accuracy at one noise level against the number of steps of four attacks."""
     y, k = subject.y.numpy(), len(subject.dataset.classes)
     lines = {}
-    for number, name in enumerate(("authors' PGD", "PGD", "PGD, margin loss")):
+    for number, name in enumerate(ITERATED):
         values = []
         for steps in counts:
             attack, bounded = shown_attacks(steps)[name]
