@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ecgadv.attacks import adamax_pgd, apgd, fgsm, frozen, pgd, sap, uniform_noise
+from ecgadv.attacks import adamax_pgd, apgd, fgsm, frozen, pgd, sap, spsa, uniform_noise
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
@@ -24,13 +24,14 @@ ATTACKS = {
     "apgd": functools.partial(apgd, steps=5),
     "apgd targeted": functools.partial(apgd, steps=3, targets=2, restarts=2),
     "adamax_pgd": functools.partial(adamax_pgd, steps=3, step_size=0.1),
+    "spsa": functools.partial(spsa, steps=2, step_size=0.1, samples=8, delta=0.01),
     "sap": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1),
     "sap last": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1, keep="last"),
     "sap after": functools.partial(
         sap, pgd_steps=2, smooth_steps=3, step_size=0.1, mask_inside=False
     ),
 }
-LINF_ONLY = {"adamax_pgd", "sap", "sap last", "sap after"}
+LINF_ONLY = {"adamax_pgd", "spsa", "sap", "sap last", "sap after"}
 
 
 class Network(nn.Module):

@@ -7,6 +7,7 @@ from ecgadv.attacks.fgsm import fgsm
 from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.pgd import pgd
 from ecgadv.attacks.sap import sap, sap_kernel
+from ecgadv.attacks.spsa import spsa
 from ecgadv.attacks.uniform_noise import uniform_noise
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "pgd",
     "sap",
     "sap_kernel",
+    "spsa",
     "uniform_noise",
 ]

@@ -1,5 +1,6 @@
 """The loop that attacks share: try an iterate, keep the best, drop who is broken, step on."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -106,17 +107,19 @@ def search(
     *,
     loss: str,
     steps: int,
+    gradient_of: Callable = input_gradient,
 ) -> None:
     """Take `steps` steps with the active samples of `best`; record every iterate, the last too.
 
-    y (B,) and mask are those of the active samples. The forward pass that judges an iterate is
-    the one that gives its gradient; only the last iterate costs a pass of its own.
+    y (B,) and mask are those of the active samples; `gradient_of` is called as `input_gradient` is.
+    The forward pass that judges an iterate is the one that gives its gradient; only the last
+    iterate costs a pass of its own.
     Raises EcgadvError if a gradient was NaN.
     """
     gradient_sum = 0.0
     for _ in range(steps):
         x_adv = iterate.example()
-        logits, gradient = input_gradient(model, x_adv, y, mask, loss, iterate.target)
+        logits, gradient = gradient_of(model, x_adv, y, mask, loss, iterate.target)
         gradient_sum = gradient_sum + gradient.sum()  # read once at the end, not at every step
         best.record(x_adv, logits, y)
         rows = best.shrink() if best.shrinks else None

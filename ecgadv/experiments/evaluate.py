@@ -36,6 +36,7 @@ ATTACKS = {
     "adamax-pgd": attacks.adamax_pgd,
     "apgd": attacks.apgd,
     "sap": attacks.sap,
+    "spsa": attacks.spsa,
 }
 # Examples in a batch: what fits a device, and on a CPU its cache.
 BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64}

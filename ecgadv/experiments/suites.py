@@ -180,6 +180,23 @@ def defenses_b(model: str) -> list[tuple[str, float | None]]:
     ]
 
 
+def paper_b_log() -> Config:
+    """Return the network of the log in the authors' code, under that log's attack.
+
+    It is probably the MLP with NSR at beta 0.5 under SPSA (PROTOCOLS part 1 and 3.5): 810 beats,
+    eps 0.1. The strongest attack of ours sees the same beats.
+    """
+    steps, beats = 100, {"per_class": 162}
+    options = {"steps": steps, "step_size": 0.01, "samples": 2048, "delta": 0.01}
+    (ours,) = (a for a in paper_b_attacks("beat-mlp", steps=steps) if a.name == "apgd-t")
+    attacks = (
+        Attack("spsa", "spsa", (0.1,), options, **beats),
+        replace(ours, eps=(0.1,), **beats),
+    )
+    config = config_b("paper", "beat-mlp", "nsr", 0.5, attacks=attacks)
+    return replace(config, label="beatwise/mlp/nsr-0.5/log")
+
+
 def paper_b_paper() -> Plan:
     """The authors' protocol on the real beats, split over beats and between patients."""
     mlp, cnn = "beat-mlp", "beat-cnn"
@@ -190,6 +207,7 @@ def paper_b_paper() -> Plan:
     plan += [(config_b("paper", mlp, "nsr", beta), 3) for beta in sweep]
     harmonised = [*between, ("jacobian", JACOBIAN_BETA[mlp])]
     plan += [(config_b("paper", mlp, *d, variant="corrected"), 3) for d in harmonised]
+    plan.append((paper_b_log(), 3))
     plan += [(config_b("paper", cnn, *d), 3) for d in defenses_b(cnn)]
     return plan
 
