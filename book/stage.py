@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from ecgadv import claims, figures
+from ecgadv.experiments import provenance
 
 PAGES = ("*.md", "*.bib")
 FRAGMENTS = ("effects-protocol-a", "effects-protocol-b")  # what notebooks write for other pages
@@ -44,11 +45,12 @@ def stage(
             shutil.copytree(executed / made, target / made)
     origin = {entry["id"]: entry["notebook"] for entry in registry}
     title = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))["title"]
+    built = {"page": title, "edition": _edition()}
     for notebook in sorted(executed.glob("*.ipynb")):
         (target / "sources").mkdir(exist_ok=True)
         shutil.copyfile(notebooks / notebook.name, target / "sources" / notebook.name)
         text = without_injected(json.loads(notebook.read_text(encoding="utf-8")))
-        embed_figures(text, executed / "figures", origin=origin, title=title)
+        embed_figures(text, executed / "figures", origin=origin, built=built)
         (target / "notebooks").mkdir(exist_ok=True)
         (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
     (target / "generated").mkdir()
@@ -70,13 +72,21 @@ def without_injected(notebook: dict) -> dict:
     return {**notebook, "cells": cells}
 
 
-def embed_figures(notebook: dict, folder: Path, *, origin: dict[str, str], title: str) -> None:
+def _edition() -> str:
+    """Return the commit that the book is built from, as citations give it."""
+    commit, dirty = provenance.commit()
+    return f"{commit[:9]} with changes" if dirty else commit[:9]
+
+
+def embed_figures(
+    notebook: dict, folder: Path, *, origin: dict[str, str], built: dict[str, str]
+) -> None:
     """Replace each saved figure among a notebook's outputs by its numbered entry in the book."""
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             saved = output.get("data", {}).get(figures.MIME)
             if saved is not None:
                 source = f"/sources/{origin[saved['id']]}"
-                text = figures.markdown(saved["id"], folder, notebook=source, page=title)
+                text = figures.markdown(saved["id"], folder, notebook=source, **built)
                 output["data"] = {"text/markdown": text}
                 output["metadata"] = {}

@@ -124,10 +124,12 @@ def test_saved_figures_become_entries_of_the_book(tmp_path):
     injected = {"metadata": {"tags": ["injected-parameters"]}, "outputs": []}
     cell = {"metadata": {}, "outputs": [shown, plain]}
     book = without_injected({"cells": [injected, cell]})
-    embed_figures(book, tmp_path, origin={"fig-a": "01-a.ipynb"}, title="Book")
+    built = {"page": "Book", "edition": "abc"}
+    embed_figures(book, tmp_path, origin={"fig-a": "01-a.ipynb"}, built=built)
     assert book["cells"] == [cell]
     assert list(shown["data"]) == ["text/markdown"]
-    assert ":name: fig-a" in shown["data"]["text/markdown"]
+    text = shown["data"]["text/markdown"]
+    assert ":name: fig-a" in text and "*Book*, version" in text and "commit abc" in text
     assert plain["data"] == {"text/plain": "1"}
 
 

@@ -129,14 +129,17 @@ def test_jupyter_shows_the_drawing_and_the_book_finds_the_id(saved):
 
 def test_markdown_has_anchor_alt_caption_files_and_citation(saved):
     source = "/sources/01-a.ipynb"
-    text = figures.markdown("fig-line", saved.folder, notebook=source, page="The book")
+    text = figures.markdown(
+        "fig-line", saved.folder, notebook=source, page="The book", edition="0ff1ce"
+    )
     assert ":name: fig-line\n:alt: A falling line.\n" in text
     assert "Accuracy of one network, n = 3." in text
     for suffix in figures.FORMATS:
         assert f"</figures/fig-line.{suffix}>`" in text
     assert "</sources/01-a.ipynb>` from data `synthetic ff00` with seeds 0, 1 at commit" in text
     assert "by `ecgadv run paper-b --profile demo`." in text
-    assert f"“A line”, figure `fig-line` of *The book*, version {__version__}, from runs at" in text
+    assert f"“A line”, figure `fig-line` of *The book*, version {__version__} at" in text
+    assert " commit 0ff1ce, from runs at commit 012345678." in text
 
 
 def record(seed, **changes):

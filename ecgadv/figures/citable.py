@@ -175,7 +175,7 @@ def provenance_live(
     }
 
 
-def markdown(id: str, folder: str | Path, *, notebook: str, page: str) -> str:
+def markdown(id: str, folder: str | Path, *, notebook: str, page: str, edition: str) -> str:
     """Return the MyST markdown of a saved figure: drawing, caption, files, source, citation.
 
     Args:
@@ -183,6 +183,7 @@ def markdown(id: str, folder: str | Path, *, notebook: str, page: str) -> str:
         folder: where `save` put its files; the book serves them under `/figures`.
         notebook: path of the notebook that makes it, from the root of the book.
         page: title of the book, for the citation.
+        edition: the commit that the book is built from, for the citation.
     """
     described = json.loads((Path(folder) / f"{id}.json").read_text(encoding="utf-8"))
     source = described["provenance"]
@@ -209,7 +210,7 @@ def markdown(id: str, folder: str | Path, *, notebook: str, page: str) -> str:
             + ".",
             "",
             f"Cite as: The ecgadv authors. “{described['title']}”, figure `{id}` of *{page}*, "
-            f"version {__version__}, from runs at commit {short}.",
+            f"version {__version__} at commit {edition}, from runs at commit {short}.",
             ":::",
         ]
     )
