@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ecgadv.attacks import Boundary, boundary
-from ecgadv.attacks.boundary import hanning_smooth, propose
+from ecgadv.attacks.walks import hanning_smooth, propose
 from ecgadv.errors import EcgadvError
 
 with warnings.catch_warnings():
