@@ -14,7 +14,7 @@ from ecgadv.threat import Threat
 
 
 def test_checkpoints_are_those_of_the_paper():
-    # Section 3.2: p = 0, 0.22, then p + max(p - previous - 0.03, 0.06).
+    # p = 0, 0.22, then p + max(p - previous - 0.03, 0.06).
     assert checkpoints(100) == {22, 41, 57, 70, 80, 87, 93, 99}
     assert checkpoints(1000) == {220, 410, 570, 700, 800, 870, 930, 990}
 

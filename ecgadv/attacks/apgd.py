@@ -35,14 +35,14 @@ def apgd(
 
     Each ascent begins uniformly within the budget with steps of 2 eps along the sign of the
     gradient ("l2": along the gradient of length 1) and momentum. At checkpoints a sample whose
-    loss has stopped rising halves its step and goes back to its best point (Algorithm 1 and
-    section 3.2 of the paper). A sample stops at its first misclassified example.
+    loss has stopped rising halves its step and goes back to its best point (Algorithm 1 of the
+    paper). A sample stops at its first misclassified example.
 
     Arguments:
         x, y, mask: signals (B, C, L), labels int64 (B,), True where the recording is.
         steps: gradients of one ascent.
-        loss: "margin" (max_{i != y} z_i - z_y) or "ce". The paper's DLR loss is the margin over
-            z_1 - z_3; dividing by it mends its scale alone, of which sign steps see nothing.
+        loss: "margin" (max_{i != y} z_i - z_y) or "ce". The margin stands in for the paper's DLR
+            loss, which divides it by a difference of logits to be free of their scale.
         restarts: so many random starts, one after the other for those that still hold.
         targets: 0, or how many classes each restart aims at in turn, with the margin
             z_t - z_y (APGD-T): the likeliest wrong class of x first. At most K - 1.
@@ -88,7 +88,10 @@ def _aims(model, x, y, mask, targets: int, loss: str) -> list[Tensor | None]:
 
 @cache
 def checkpoints(steps: int) -> frozenset[int]:
-    """Return the steps w_j = ceil(p_j steps) after which step sizes are judged (equation 7)."""
+    """Return the steps w_j = ceil(p_j steps) after which step sizes are judged.
+
+    The shares are the paper's: 0, 0.22, then p_j + max(p_j - p_{j-1} - 0.03, 0.06).
+    """
     shares = [0.0, 0.22]
     while shares[-1] < 1:
         shares.append(shares[-1] + max(shares[-1] - shares[-2] - 0.03, 0.06))
