@@ -38,6 +38,15 @@ def tiny_suite(beats, monkeypatch):
     tiny.install(beats, monkeypatch.setattr)
 
 
+@pytest.fixture
+def few_attacks(monkeypatch):
+    """Paper B's networks are planned with the attacks that recorded.py writes flags of."""
+    import recorded
+
+    changes = {"attacks": recorded.ATTACKS, "differs": ("a difference",)}
+    recorded.install("paper-b", monkeypatch.setattr, **changes)
+
+
 @pytest.fixture(scope="session")
 def chain(tmp_path_factory):
     """A store with the weights of the tiny chain: undefended network, teacher and student."""

@@ -1,20 +1,24 @@
 """Records written by hand, whose flags are known, for the tests of what pages say of them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
+from ecgadv.experiments import suites
+from ecgadv.experiments.config import Attack, as_dict, run_key
 from ecgadv.experiments.store import Store
 from ecgadv.pages.results import load
 
 LEVELS = (0.01, 0.05, 0.1)
-OPTIONS = {
-    "noise": {},
-    "pgd-100": {"steps": 7, "step_size": 0.01},
-    "sap": {"pgd_steps": 3, "smooth_steps": 4, "step_size": 0.01},
-    "pgd-margin": {"steps": 7, "relative_step": 0.1, "restarts": 2},
-    "apgd-t": {"steps": 7, "targets": 2, "restarts": 3},
-}
+SAP = {"pgd_steps": 3, "smooth_steps": 4, "step_size": 0.01}
+ATTACKS = (
+    Attack("noise", "uniform-noise", LEVELS),
+    Attack("pgd-100", "adamax-pgd", LEVELS, {"steps": 7, "step_size": 0.01}),
+    Attack("sap", "sap", LEVELS, SAP, bounded=False),
+    Attack("pgd-margin", "pgd", LEVELS, {"steps": 7, "relative_step": 0.1, "restarts": 2}),
+    Attack("apgd-t", "apgd", LEVELS, {"steps": 7, "targets": 2, "restarts": 3}),
+)
 LABELS = np.repeat([0, 1, 2], [6, 3, 3])
 MADE = {
     "commit": "abc",
@@ -34,40 +38,54 @@ def held(share, labels=LABELS):
     return flags
 
 
-def write(root, label, *, seed=0, shares=(1, 1, 1), clean=1.0, flags=None, **changes):
+def install(experiment, set_attribute, **changes):
+    """Let the suites of an experiment plan their networks with `changes`, for what is written."""
+    plans = {
+        pair: [(replace(config, **changes), seeds) for config, seeds in suites.plan(*pair)]
+        for pair in suites.known(experiment)
+    }
+    made = {pair: lambda plan=plan: plan for pair, plan in plans.items()}
+    set_attribute(suites, "SUITES", {**suites.SUITES, **made})
+
+
+def planned(experiment, profile, label):
+    """The config of that label as its suite plans it."""
+    return next(c for c, _ in suites.plan(experiment, profile) if c.label == label)
+
+
+def write(root, label, *, profile="paper", **given):
+    """Write a record of paper B's config with that label; `given` as `write_record` takes it."""
+    return write_record(root, planned("paper-b", profile, label), **given)
+
+
+def write_record(
+    root, config, *, seed=0, fingerprint="f0", shares=(1, 1, 1), clean=1.0, flags=None
+):
     """Write a record: under every attack `shares` of each class hold at the three levels.
 
     `flags` replaces single arrays, by name such as "held/sap/0.1".
     """
-    key = f"{label.replace('/', '-')}-{seed}-{changes.get('profile', 'paper')}"
-    folder = root / key
+    folder = root / run_key(config, seed, fingerprint)
     folder.mkdir(parents=True)
     right = held(clean)
     arrays = {"id": np.arange(len(LABELS)), "label": LABELS.astype(np.uint8)}
     arrays["prediction"] = np.where(right, LABELS, (LABELS + 1) % 3).astype(np.uint8)
-    for name in OPTIONS:
+    for attack in ATTACKS:
         for eps, share in zip(LEVELS, shares, strict=True):
-            arrays[f"held/{name}/{eps:g}"] = np.minimum(held(share), right)
+            arrays[f"held/{attack.name}/{eps:g}"] = np.minimum(held(share), right)
     arrays |= flags or {}
     np.savez(folder / "examples.npz", **arrays)
-    attacks = [
-        {"name": n, "eps": list(LEVELS), "options": OPTIONS[n], "bounded": n != "sap"}
-        for n in OPTIONS
-    ]
-    config = {
-        "experiment": "paper-b",
-        "profile": "paper",
-        "label": label,
-        "dataset": "mitdb",
-        "attacks": attacks,
-        "differs": ["a difference"],
-    }
     run = {
-        "config": config | changes,
+        "config": as_dict(config),
         "seed": seed,
-        "command": "ecgadv run paper-b",
+        "command": f"ecgadv run {config.experiment}",
         **MADE,
-        "data": {"name": "mitdb", "fingerprint": "f0", "labels": "1", "classes": ["N", "S", "V"]},
+        "data": {
+            "name": config.dataset,
+            "fingerprint": fingerprint,
+            "labels": "1",
+            "classes": ["N", "S", "V"],
+        },
         "seconds": 2.0,
         "training": {"seconds": 10.0, "history": [{"loss": 2.0}, {"loss": 1.0}]},
     }

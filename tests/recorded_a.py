@@ -6,7 +6,7 @@ import numpy as np
 import recorded
 
 from ecgadv.experiments import suites
-from ecgadv.experiments.config import as_dict
+from ecgadv.experiments.config import as_dict, run_key
 from ecgadv.experiments.store import Store
 from ecgadv.pages import chosen_a
 from ecgadv.pages.results import load
@@ -33,7 +33,7 @@ def write(root, name, *, seed=0, share=0.5, clean=1.0, distance=5.0, withstood=3
     right, the last is skipped; `arrays` replaces single ones, "/" written as "__".
     """
     config = PLAN[name]
-    folder = root / f"{name.replace('/', '-')}-{seed}"
+    folder = root / run_key(config, seed, "f0")
     folder.mkdir(parents=True)
     right = held(clean)
     found = {"id": np.arange(len(LABELS)), "label": LABELS, "prediction": read(right)}

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from recorded import LABELS, held, results, write
 
@@ -22,10 +23,14 @@ from ecgadv.pages import (
     tables_b,
     verdicts_b,
 )
+from ecgadv.pages.paired import difference
 from ecgadv.pages.result import WORST
+
+pytestmark = pytest.mark.usefixtures("few_attacks")
 
 BOOK = Path(__file__).parents[1] / "book"
 REPORTED = BOOK / "reported.yml"
+PATIENTS = np.array(["100", "213", "232"] * 4)  # each has beats of every class
 FACTS = {"unit_microvolts": {"low": 1000.0, "median": 2000.0, "high": 4000.0}}
 
 
@@ -125,6 +130,62 @@ def test_settings_side_by_side_keep_what_is_missing(mlp):
         ("undefended", "corrected"),
     ]
     assert found[1][2] == "not run"
+
+
+def test_between_patients_the_bootstrap_draws_patients(tmp_path):
+    """Two of three patients hold all their beats: one may be drawn three times, or not at all."""
+    fails = {"held/sap/0.1": np.where(PATIENTS == "232", 0, 1), "record": PATIENTS}
+    write(tmp_path, "beatwise/mlp/ce/faithful", flags=fails)
+    write(tmp_path, "interpatient/mlp/at-0.1/faithful", flags=fails)
+    write(tmp_path, "interpatient/mlp/nsr-0.4/faithful")  # older: it does not say whose they are
+    for seed, told in enumerate((fails, {"held/sap/0.1": fails["held/sap/0.1"]})):
+        write(tmp_path, "interpatient/mlp/ce/faithful", seed=seed, flags=told)
+    found = results(tmp_path)
+    assert found.one(split="beatwise").patients is None
+    between = chosen_b.chosen(found, "mlp", split="interpatient")
+    assert between["ce"].patients.tolist() == PATIENTS.tolist()  # as seed 0 says
+    ends = between["ce"].accuracy("sap", 0.1).both
+    assert (ends.low, ends.high) == (0, 1)
+    for pair, expected in (
+        (("ce", "at-0.1"), (0, 0)),  # the same patients are drawn for both
+        (("ce", "nsr-0.4"), (-1, 0)),
+        (("nsr-0.4", "ce"), (0, 1)),
+    ):
+        gap = difference(*(between[defense] for defense in pair), "sap", eps=0.1).both
+        assert (gap.low, gap.high) == expected
+
+
+def test_tables_and_captions_say_what_the_bootstrap_draws(mlp, tmp_path):
+    shown = chosen_b.chosen(mlp, "mlp")
+    write(tmp_path, "interpatient/mlp/ce/faithful")
+    older = chosen_b.chosen(results(tmp_path), "mlp", split="interpatient")
+    write(tmp_path, "interpatient/mlp/ce/faithful", seed=1, flags={"record": PATIENTS})
+    write(tmp_path, "interpatient/mlp/nsr-0.4/faithful", flags={"record": PATIENTS})
+    between = chosen_b.chosen(results(tmp_path), "mlp", split="interpatient")
+    beats, patients = "bootstrap over beats and seeds", "bootstrap over patients and seeds"
+    for table in (
+        lambda r: tables_b.clean(r),
+        lambda r: tables_b.summaries(r, REPORTED),
+        tables_b.compared,
+        lambda r: tables_b.side_by_side(r, r, ("a", "b")),
+    ):
+        for chosen, own, other in (
+            (shown, beats, patients),
+            (older, beats, patients),
+            (between, patients, beats),
+        ):
+            heads = " ".join(table(chosen).columns)
+            assert own in heads
+            assert other not in heads
+    splits = {"beatwise": shown, "interpatient": between}
+    both = "bootstrap over beats and seeds (beatwise) or patients and seeds (interpatient)"
+    assert f"worst case, {both}" in tables_b.side_by_side(*splits.values(), tuple(splits)).columns
+    assert both in drawings_b.settings(splits, "Splits").caption
+    for chosen, says in ((older, beats), (between, patients)):
+        caption = drawings_b.curves(chosen, "sap", FACTS).caption
+        assert f"95 % two-level {says}" in caption
+        assert ("count as independent" in caption) == (says == beats)
+        assert ("interpatient split with 3 test patients" in caption) == (says == patients)
 
 
 def test_class_means_leave_the_rarest_class_out(tmp_path):
@@ -228,9 +289,9 @@ def test_costs_list_what_was_run_and_then_what_was_not(mlp):
 
 
 def test_hours_are_summed_by_profile_and_device(mlp, tmp_path):
-    ((*names, training, attacks, together),) = rows(exports.totals(mlp.records * 600))
-    assert names == ["paper-b", "paper", "CPU", 3600]  # six records of 10 + 2 s
-    assert (training, attacks, together) == ("10.0", "2.0", "12.0")
+    ((*names, training, attacks, together),) = rows(exports.totals(mlp.records * 60))
+    assert names == ["paper-b", "paper", "CPU", 360]  # six records of 10 + 2 s
+    assert (training, attacks, together) == ("1.0", "0.2", "1.2")
     (tmp_path / "large").write_bytes(bytes(3_000_000))
     assert exports.size(tmp_path) == "3 MB"
 

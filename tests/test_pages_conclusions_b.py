@@ -8,6 +8,8 @@ from recorded import LEVELS, held, results, write
 from ecgadv.figures import Table
 from ecgadv.pages import chosen_b, conclusions_b, failures, live, sentences_b, todo
 
+pytestmark = pytest.mark.usefixtures("few_attacks")
+
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 
 

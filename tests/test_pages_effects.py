@@ -14,6 +14,8 @@ from ecgadv.pages import chosen_a, effects, effects_a, effects_b
 from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.result import WORST
 
+pytestmark = pytest.mark.usefixtures("few_attacks")
+
 BOOK = Path(__file__).parents[1] / "book"
 
 

@@ -1,20 +1,29 @@
 """Seeds put together: worst cases, accuracies with intervals, differences, the verdicts_b."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from recorded import LABELS, LEVELS, held, results, write
+from recorded import ATTACKS, LABELS, LEVELS, held, planned, results, write, write_record
 
 from ecgadv import claims
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
+from ecgadv.experiments.config import Defense
 from ecgadv.experiments.store import Store
-from ecgadv.pages import failures, judgements, verdicts_b
+from ecgadv.pages import exports, failures, judgements, verdicts_b
 from ecgadv.pages.names import plain
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import IN_RANGE, WORST
-from ecgadv.pages.results import best
+from ecgadv.pages.results import best, load
+
+pytestmark = pytest.mark.usefixtures("few_attacks")
 
 CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
+
+
+def rows(table):
+    return list(zip(*table.columns.values(), strict=True))
 
 
 def claim(id, *, datasets=("mitdb",)):
@@ -34,10 +43,10 @@ def pair(root, nsr, plain, *, clean=(1.0, 1.0), seeds=2):
 
 
 def test_labels_give_the_parts_of_a_config(tmp_path):
-    write(tmp_path, "interpatient/cnn/at-0.2/corrected")
+    write(tmp_path, "interpatient/mlp/at-0.1/faithful")
     (found,) = results(tmp_path).all
-    assert (found.split, found.network, found.variant) == ("interpatient", "cnn", "corrected")
-    assert found.name == "adversarial training, eps 0.2"
+    assert (found.split, found.network, found.variant) == ("interpatient", "mlp", "faithful")
+    assert found.name == "adversarial training, eps 0.1"
     assert plain("ce") == "undefended"
 
 
@@ -137,6 +146,44 @@ def test_the_first_profile_with_the_network_is_taken(tmp_path):
     assert (nothing.profile, nothing.all) == ("paper", ())
 
 
+OUTDATED = {
+    "attacks": {"attacks": ATTACKS[:-1]},
+    "training": {"defense": Defense("nsr", options={"beta": 0.5})},
+    "label": {"label": "beatwise/mlp/nsr-7/faithful"},
+}
+
+
+@pytest.mark.parametrize("changes", OUTDATED.values(), ids=OUTDATED)
+def test_a_record_of_an_older_plan_is_not_shown(tmp_path, changes):
+    write(tmp_path, CE)
+    write_record(tmp_path, replace(planned("paper-b", "paper", NSR), **changes))
+    assert [result.label for result in results(tmp_path).all] == [CE]
+    every = Store(tmp_path).records()
+    assert len(every) == 2
+    assert [row[2] for row in rows(exports.listed(every))] == [f"`{CE}`"]
+    assert [row[1] for row in rows(exports.costs(every, "paper-b"))] == [f"`{CE}`"]
+    assert [row[3] for row in rows(exports.totals(every))] == [1]
+    assert f"`{NSR}`" in exports.not_run(every, "paper-b")
+
+    now = write(tmp_path, NSR)
+    (record,) = results(tmp_path).one(defense="nsr-0.4").records
+    assert record.key == now.name
+
+
+def test_a_record_of_a_suite_that_is_no_more_is_not_shown(tmp_path):
+    config = replace(planned("paper-b", "paper", CE), experiment="paper-z")
+    write_record(tmp_path, config)
+    assert load([Store(tmp_path)], "paper-z", "paper").all == ()
+
+
+def test_seeds_on_different_data_are_not_put_together(tmp_path):
+    config = planned("paper-b", "paper", CE)
+    for seed in range(2):
+        write_record(tmp_path, config, seed=seed, fingerprint=f"f{seed}")
+    with pytest.raises(EcgadvError, match="of different data: f0, f1; delete those of all but"):
+        results(tmp_path)
+
+
 def test_results_come_in_the_order_of_the_paper(tmp_path):
     for defense in ("at-0.2", "at-0.1", "jacobian-0.9", "nsr-0.4", "ce"):
         write(tmp_path, f"beatwise/mlp/{defense}/faithful")
@@ -185,6 +232,7 @@ def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
 def test_a_network_of_another_profile_decides_nothing_and_is_named(tmp_path):
     for defense in ("ce", "nsr-0.4"):
         write(tmp_path, f"beatwise/mlp/{defense}/faithful")
+    for defense in ("ce", "nsr-0.3"):
         write(tmp_path, f"beatwise/cnn/{defense}/faithful", profile="compact")
     found = verdicts_b.judge(claim("B1"), results(tmp_path), [results(tmp_path, "compact")])
     assert {f.network for f in found.findings} == {"mlp"}

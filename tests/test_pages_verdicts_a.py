@@ -1,13 +1,17 @@
 """The verdicts on claims A1 to A4, on records written by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from recorded import LABELS, held, write
+import recorded
+from recorded import LABELS, held, write_record
 
 from ecgadv import claims
 from ecgadv.errors import EcgadvError
+from ecgadv.experiments import suites
+from ecgadv.experiments.config import Attack
 from ecgadv.experiments.store import Store
 from ecgadv.pages import judgements, measures_a, verdicts_a
 from ecgadv.pages.results import load
@@ -15,22 +19,40 @@ from ecgadv.pages.results import load
 BOOK = Path(__file__).resolve().parents[1] / "book"
 CLAIMS = {claim["id"]: claim for claim in claims.load_claims(BOOK / "claims.yml")}
 SWEEP = (1.0, 2.0, 5.0, 10.0, 25.0)
-ATTACKS = [
-    {"name": "sap", "eps": [10.0], "options": {}, "bounded": True},
-    {"name": "sap-40", "eps": [10.0], "options": {}, "bounded": True},
-    {"name": "pgd", "eps": list(SWEEP), "options": {}, "bounded": True},
-]
+ATTACKS = (
+    Attack("sap", "sap", (10.0,)),
+    Attack("sap-40", "sap", (10.0,)),
+    Attack("pgd", "pgd", SWEEP),
+)
 ORIGINALS = np.array([0, 1, 6, 7, 9, 10])  # two of each class
 STARTS = np.array([6, 9, 0, 9, 0, 6])
 OTHERS = ("at-10", "distillation-1", "jacobian-44", "nsr-1")
 
 
-def network(root, defense, strength=0.0, variant="faithful", *, seeds=2, pairs=True, **given):
-    """Write a network of which a share `strength` withstands everything.
+@pytest.fixture(autouse=True)
+def planned(monkeypatch):
+    """Paper A's networks are planned with the attacks above and the boundary attack."""
+    changes = {"attacks": ATTACKS, "boundary": {"pairs": 1}}
+    recorded.install("paper-a", monkeypatch.setattr, **changes)
+
+
+def plan_without_pairs(monkeypatch, *defenses):
+    """Let these networks of the short profile be planned without the boundary attack."""
+    plan = [
+        (replace(config, boundary={}) if config.label.split("/")[2] in defenses else config, seeds)
+        for config, seeds in suites.plan("paper-a", "short")
+    ]
+    monkeypatch.setitem(suites.SUITES, ("paper-a", "short"), lambda: plan)
+
+
+def network(root, defense, strength=0.0, variant="faithful", *, seeds=2, profile="short", **given):
+    """Write a planned network of which a share `strength` withstands everything.
 
     `given` replaces the share under single attacks (sap, sap40, pgd), the `clean` one, `right`
-    (transferred examples read right), `distance`, single `arrays`, or the record's `profile`.
+    (transferred examples read right), `distance`, or single `arrays`.
     """
+    plan = suites.plan("paper-a", profile)
+    config = next(c for c, _ in plan if c.label.endswith(f"/{defense}/{variant}"))
     sap, sap40, pgd = (given.pop(name, strength) for name in ("sap", "sap40", "pgd"))
     flags = {"held/sap/10": held(sap), "held/sap-40/10": held(sap40)}
     flags |= {f"held/pgd/{eps:g}": held(pgd if eps <= 10 else 0) for eps in SWEEP}
@@ -41,20 +63,11 @@ def network(root, defense, strength=0.0, variant="faithful", *, seeds=2, pairs=T
         "transfer": np.where(right, LABELS[ORIGINALS], LABELS[STARTS]).astype(np.uint8),
         "distance": np.full(len(ORIGINALS), given.pop("distance", 10 + 10 * strength), np.float32),
     }
-    if pairs:
+    if config.boundary:
         flags |= {f"boundary/{name}": values for name, values in walks.items()}
     flags |= given.pop("arrays", {})
-    given = {"experiment": "paper-a", "dataset": "challenge-2017", "profile": "short"} | given
     for seed in seeds if isinstance(seeds, tuple) else range(seeds):
-        write(
-            root,
-            f"han/han/{defense}/{variant}",
-            seed=seed,
-            flags=flags,
-            attacks=ATTACKS,
-            boundary={"pairs": 1} if pairs else {},
-            **given,
-        )
+        write_record(root, config, seed=seed, flags=flags, **given)
 
 
 def field(root, strength=0.0, *, but=(), **given):
@@ -242,16 +255,19 @@ def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
     assert (found.verdict, found.on_data) == ("partly supported", "supported")
     assert found.missing == ("NSR regularization",)
     assert "Not run: NSR regularization." in found.evidence
-    field(tmp_path / "b", 0, pairs=False)
-    network(tmp_path / "b", "adt-1", 1)
-    missing = judged(tmp_path / "b", "A1").missing
-    assert missing == ("boundary, transferred", "boundary, attacked itself")
-    network(tmp_path / "c", "ce")
-    field(tmp_path / "c", 0, but=("ce", "at-10"))
-    network(tmp_path / "c", "at-10", pairs=False)
-    network(tmp_path / "c", "adt-1", 1)
+
+
+def test_a_boundary_attack_that_was_not_run_is_named(tmp_path, monkeypatch):
+    plan_without_pairs(monkeypatch, "at-10")
+    field(tmp_path, 0)
+    network(tmp_path, "adt-1", 1)
     single = "boundary, transferred for adversarial training"
-    assert single in judged(tmp_path / "c", "A1").missing
+    assert single in judged(tmp_path, "A1").missing
+    plan_without_pairs(monkeypatch, "ce", *OTHERS)
+    field(tmp_path / "all", 0)
+    network(tmp_path / "all", "adt-1", 1)
+    missing = judged(tmp_path / "all", "A1").missing
+    assert missing == ("boundary, transferred", "boundary, attacked itself")
 
 
 def test_without_records_there_is_no_verdict(tmp_path):

@@ -15,14 +15,14 @@ from ecgadv.pages.cells import of_rows
 from ecgadv.pages.chosen_b import SHOWN_EPS
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.pages.results import Results, current, names
 
 
 def costs(records: Sequence[Record], suite: str) -> Table:
     """Return for every config of a suite that was run its seeds and the minutes of one seed."""
-    rows = []
+    rows, shown = [], current(records)
     for profile, config, planned in _planned(suite):
-        found = [r for r in records if _names(r) == (suite, profile, config.label)]
+        found = [r for r in shown if names(r) == (suite, profile, config.label)]
         if found:
             training = np.mean([r.run["training"]["seconds"] for r in found]) / 60
             attacking = np.mean([r.run["seconds"] for r in found]) / 60
@@ -37,17 +37,15 @@ def costs(records: Sequence[Record], suite: str) -> Table:
 def totals(records: Sequence[Record]) -> Table:
     """Return the hours of all runs of each suite and profile, by the device that they took."""
     groups: dict[tuple[str, str, str], list[Record]] = {}
-    for record in records:
-        config = record.config
-        groups.setdefault(
-            (config["experiment"], config["profile"], record.run["device"]), []
-        ).append(record)
+    for record in current(records):
+        suite, profile, _ = names(record)
+        groups.setdefault((suite, profile, record.run["device"]), []).append(record)
     rows = []
-    for names, found in sorted(groups.items()):
+    for group, found in sorted(groups.items()):
         training = sum(r.run["training"]["seconds"] for r in found) / 3600
         attacking = sum(r.run["seconds"] for r in found) / 3600
         hours = (f"{training:.1f}", f"{attacking:.1f}", f"{training + attacking:.1f}")
-        rows.append((*names, len(found), *hours))
+        rows.append((*group, len(found), *hours))
     head = ("suite", "profile", "device", "runs", "training, h", "attacks, h", "together, h")
     return of_rows(head, rows)
 
@@ -60,7 +58,7 @@ def size(folder: str | Path) -> str:
 
 def not_run(records: Sequence[Record], suite: str) -> Markdown:
     """Name the configs of a suite that have no record, profile by profile."""
-    done = {_names(record) for record in records}
+    done = {names(record) for record in current(records)}
     missing: dict[str, list[str]] = {}
     for profile, config, _ in _planned(suite):
         if (suite, profile, config.label) not in done:
@@ -93,7 +91,7 @@ def listed(records: Sequence[Record]) -> Table:
             r.run["versions"]["torch"],
             "yes" if r.weights.exists() else "no",
         )
-        for r in records
+        for r in current(records)
     ]
     head = ("record", "profile", "config", "seed", "commit", "seconds", "device", "threads")
     return of_rows((*head, "torch", "weights"), rows)
@@ -134,11 +132,6 @@ def flags(results: Results, *, split: str, network: str, out: str | Path) -> Mar
         f"profile `{results.profile}`, eps {SHOWN_EPS:g}; {int(seen.sum()):,} beats, "
         f"{len(columns) - 2} columns of flags."
     )
-
-
-def _names(record: Record) -> tuple[str, str, str]:
-    config = record.config
-    return config["experiment"], config["profile"], config["label"]
 
 
 def _seen(result: Result) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
-from ecgadv.experiments.config import as_dict
+from ecgadv.experiments.config import run_key
 from ecgadv.experiments.store import Record, Store, merged
 from ecgadv.pages.names import place
 from ecgadv.pages.result import Result
@@ -46,22 +46,39 @@ class Results:
 def load(stores: Sequence[Store], experiment: str, profile: str) -> Results:
     """Return the results of the records in several stores; the first store with a key wins.
 
-    Where some records of a config were attacked as its suite plans now, older ones are left out.
-
     Args:
         stores: the local one, then the released one.
         experiment: such as paper-b.
         profile: one of the profiles.
     """
-    planned = _planned(experiment, profile)
     groups: dict[str, list[Record]] = {}
-    for record in merged(stores, experiment, profile):
+    for record in current(merged(stores, experiment, profile)):
         groups.setdefault(record.config["label"], []).append(record)
-    for label, group in groups.items():
-        now = [record for record in group if _evaluation(record.config) == planned.get(label)]
-        groups[label] = now or group
-    results = [Result(_one_a_seed(label, group)) for label, group in groups.items()]
+    results = [Result(_of_one_data(label, group)) for label, group in groups.items()]
     return Results(profile, tuple(sorted(results, key=_place)), stores[-1].root)
+
+
+def current(records: Iterable[Record]) -> list[Record]:
+    """Return the records of configs as their suites plan them now; others were made by older plans.
+
+    The key decides, as in `suites.holds`. A suite has each label once, so that a record has one
+    planned key to be compared with.
+    """
+    planned = {
+        (*pair, config.label): config for pair in suites.known() for config, _ in suites.plan(*pair)
+    }
+    found = []
+    for record in records:
+        config = planned.get(names(record))
+        fingerprint = record.run["data"]["fingerprint"]
+        if config is not None and record.key == run_key(config, record.seed, fingerprint):
+            found.append(record)
+    return found
+
+
+def names(record: Record) -> tuple[str, str, str]:
+    """Return the suite, the profile and the label of a record's config."""
+    return tuple(record.config[name] for name in ("experiment", "profile", "label"))
 
 
 def best(
@@ -75,24 +92,15 @@ def best(
     return next((results for results in found if results.pick(network=network)), found[0])
 
 
-def _one_a_seed(label: str, records: Iterable[Record]) -> tuple[Record, ...]:
-    """Return the records by seed; two of one seed come from two versions of the config."""
-    found = {record.seed: record for record in records}
-    kept = sorted(found.values(), key=lambda record: record.seed)
-    if any(_evaluation(record.config) != _evaluation(kept[0].config) for record in kept):
-        raise EcgadvError(f"records of {label} had different attacks: delete the outdated ones")
-    return tuple(kept)
-
-
-def _planned(experiment: str, profile: str) -> dict[str, tuple]:
-    """Return how the suite attacks each of its configs, by label."""
-    known = (experiment, profile) in suites.SUITES
-    plan = suites.plan(experiment, profile) if known else []
-    return {config.label: _evaluation(as_dict(config)) for config, _ in plan}
-
-
-def _evaluation(config: dict) -> tuple:
-    return config["attacks"], config.get("boundary") or None
+def _of_one_data(label: str, records: Sequence[Record]) -> tuple[Record, ...]:
+    """Return the records of one config, which are of one data set as it was prepared once."""
+    data = sorted({record.run["data"]["fingerprint"] for record in records})
+    if len(data) > 1:
+        raise EcgadvError(
+            f"records of {label} are of different data: {', '.join(data)}; delete those of all "
+            "but one fingerprint"
+        )
+    return tuple(records)
 
 
 def _place(result: Result) -> tuple:
