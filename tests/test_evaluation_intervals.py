@@ -11,7 +11,6 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import (
     bootstrap_interval,
     mcnemar,
-    paired_bootstrap,
     seed_interval,
     seeds_and_examples_interval,
     t_quantile,
@@ -151,34 +150,122 @@ def test_one_seed_of_two_levels_is_the_bootstrap_over_examples():
     assert joined.estimate == pytest.approx(float((held[::2].mean(1) - held[1::2].mean(1)).mean()))
 
 
+def minus(a):
+    return a[..., 0] - a[..., 1]
+
+
 def test_pairing_removes_what_both_methods_share():
     rng = np.random.default_rng(6)
     a = draw(rng)
     b = np.where(rng.random(len(Y)) < 0.05, 0, a)  # b loses a few of the examples of a
-    paired = paired_bootstrap(a, b, Y, 3, resamples=20000)
+    paired = bootstrap_interval(np.stack([a, b]), Y, 3, statistic=minus, resamples=20000)
     assert paired.estimate == pytest.approx(a.mean() - b.mean())
     rates = np.array([(a - b)[c == Y].mean() for c in range(3)])
     sd = math.sqrt((COUNTS * rates * (1 - rates)).sum()) / 100
     assert paired.high - paired.low == pytest.approx(2 * 1.96 * sd, rel=0.15)
     assert paired.low >= 0
-    swapped = paired_bootstrap(b, a, Y, 3, resamples=20000)
+    swapped = bootstrap_interval(np.stack([b, a]), Y, 3, statistic=minus, resamples=20000)
     assert (swapped.low, swapped.high) == pytest.approx((-paired.high, -paired.low), abs=0.011)
-    same = paired_bootstrap(a, a, Y, 3)
+    same = bootstrap_interval(np.stack([a, a]), Y, 3, statistic=minus)
     assert (same.estimate, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
-def test_paired_bootstrap_over_seeds_agrees_with_resampling_both():
-    rng = np.random.default_rng(7)
-    a, b = draw(rng, 3), draw(rng, 4, rates=RATES - 0.1)
-    interval = paired_bootstrap(a, b, Y, 3, resamples=40000)
+def people(rng, n, beats):
+    """Patients with `beats` beats each, of one class, of whom each holds a share of his own."""
+    patients = np.repeat(np.arange(n), beats)
+    return patients, (rng.random(n * beats) < rng.random(n)[patients]).astype(np.uint8)
+
+
+def by_patient(held, patients, **options):
+    return bootstrap_interval(held, np.zeros(len(patients), int), 1, patients=patients, **options)
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_drawing_patients_agrees_with_putting_drawn_patients_together(balanced):
+    """Seven patients of unlike size and mix, a class that two of them have, beats not attacked."""
+    rng = np.random.default_rng(11)
+    patients = np.repeat(list("abcdefg"), [40, 5, 60, 20, 35, 10, 30])
+    y = rng.integers(2, size=200)
+    y[np.flatnonzero(np.isin(patients, ["c", "f"]))[::4]] = 2
+    ease = dict(zip("abcdefg", rng.random(7), strict=True))
+    held = (rng.random((4, 200)) < [ease[p] for p in patients]).astype(np.uint8)
+    held[1, rng.random(200) < 0.3] = NOT_ATTACKED
+    ours = seeds_and_examples_interval(
+        held, y, 3, balanced=balanced, patients=patients, resamples=40000
+    )
+    attacked = (held != NOT_ATTACKED).all(axis=0)
+
+    def accuracy(seeds, beats):
+        flags, labels, counts = held[seeds][:, beats], y[beats], attacked[beats]
+        shares = [flags[:, counts & (labels == c)].mean() for c in range(3)]
+        return np.average(shares, weights=None if balanced else np.bincount(labels))
+
+    whose = [np.flatnonzero(patients == p) for p in "abcdefg"]
     drawn = []
-    for _ in range(1500):
-        rows = np.concatenate([rng.choice(np.flatnonzero(c == Y), COUNTS[c]) for c in range(3)])
-        seeds_a, seeds_b = rng.integers(3, size=3), rng.integers(4, size=4)
-        drawn.append(a[np.ix_(seeds_a, rows)].mean() - b[np.ix_(seeds_b, rows)].mean())
+    while len(drawn) < 4000:
+        beats = np.concatenate([whose[p] for p in rng.integers(7, size=7)])
+        if len(np.unique(y[beats][attacked[beats]])) == 3:
+            drawn.append(accuracy(rng.integers(4, size=4), beats))
     low, high = np.quantile(drawn, [0.025, 0.975])
-    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.008)
-    assert interval.n_seeds == 3
+    assert high - low > 0.2
+    assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.01)
+    assert ours.estimate == pytest.approx(accuracy(range(4), np.arange(200)))
+    assert (ours.n_seeds, ours.n_examples) == (4, attacked.sum())
+
+
+def test_patients_whose_beats_agree_count_once_each():
+    holds = np.repeat([1, 0], [14, 8]).astype(np.uint8)  # 14 of 22 patients hold
+    one, many = (by_patient(np.repeat(holds, n), np.repeat(np.arange(22), n)) for n in (1, 500))
+    assert (one.estimate, one.low, one.high) == (many.estimate, many.low, many.high)
+    binomial = stats.binom.ppf([0.025, 0.975], 22, 14 / 22) / 22
+    assert (one.low, one.high) == pytest.approx(tuple(binomial))
+    beats = bootstrap_interval(np.repeat(holds, 500), np.zeros(11000, int), 1)
+    assert many.high - many.low > 15 * (beats.high - beats.low)  # sqrt(500) is 22
+
+
+def test_patients_who_are_alike_leave_nothing_to_vary():
+    patients = np.repeat(np.arange(5), 20)
+    held = np.tile(np.repeat([1, 0], [15, 5]), 5)
+    found = by_patient(held, patients)
+    assert (found.estimate, found.low, found.high) == (0.75, 0.75, 0.75)
+    assert found.n_examples == 100
+
+
+def test_two_networks_meet_the_same_patients():
+    """b loses two beats of every patient: each network varies, their difference cannot."""
+    patients, a = people(np.random.default_rng(12), 12, 50)
+    a[::50] = a[1::50] = 1
+    b = a.copy()
+    b[::50] = b[1::50] = 0
+    gap = by_patient(np.stack([a, b]), patients, statistic=minus)
+    assert (gap.low, gap.high) == pytest.approx((0.04, 0.04))
+    alone = by_patient(a, patients)
+    assert alone.high - alone.low > 0.2
+
+
+def test_a_class_of_one_patient_stands_in_every_draw():
+    """Half of that patient's beats hold and all others do, so no draw differs from the data."""
+    patients, y = np.repeat(np.arange(6), 10), np.repeat([0, 1], [50, 10])
+    held = np.where(y == 1, np.arange(60) % 2, 1)
+    found = bootstrap_interval(held, y, 2, balanced=True, patients=patients)
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.75, 0.75, 0.75))
+    never = bootstrap_interval(np.where(y == 1, NOT_ATTACKED, 1), y, 2, patients=patients)
+    assert math.isnan(never.estimate) and math.isnan(never.low)
+    absent = bootstrap_interval(held, y, 4, balanced=True, patients=patients)
+    assert absent == found
+
+
+def test_coverage_of_new_patients():
+    """Beats of a patient are alike: drawn singly they promise far more than they can keep."""
+    inside = {"patients": 0, "beats": 0}
+    for k in range(300):
+        patients, held = people(np.random.default_rng(k), 22, 100)  # one half holds in all
+        by = by_patient(held, patients, resamples=400, seed=k)
+        beats = bootstrap_interval(held, np.zeros(2200, int), 1, resamples=400, seed=k)
+        inside["patients"] += by.low <= 0.5 <= by.high
+        inside["beats"] += beats.low <= 0.5 <= beats.high
+    assert 0.89 <= inside["patients"] / 300 <= 0.98
+    assert inside["beats"] / 300 < 0.5
 
 
 def test_mcnemar_agrees_with_the_exact_binomial_test():
@@ -202,13 +289,12 @@ def test_mcnemar_ignores_what_either_attack_did_not_see():
 
 def test_same_seed_same_interval():
     held = draw(np.random.default_rng(9), 2)
-    for function, flags in (
-        (seeds_and_examples_interval, (held,)),
-        (bootstrap_interval, (held[0],)),
-        (paired_bootstrap, (held[0], held[1])),
-    ):
-        first = function(*flags, Y, 3, seed=1)
-        assert first == function(*flags, Y, 3, seed=1)
+    for patients in (None, np.arange(len(Y)) % 7):
+        first, again, other = (
+            seeds_and_examples_interval(held, Y, 3, patients=patients, seed=seed)
+            for seed in (1, 1, 2)
+        )
+        assert first == again != other
         assert first.low <= first.estimate <= first.high
 
 
@@ -224,8 +310,10 @@ def test_bad_arguments_are_named():
         bootstrap_interval(held, Y, 3)
     with pytest.raises(EcgadvError, match="99 flags for 100 labels"):
         bootstrap_interval(held[0, :99], Y, 3)
-    with pytest.raises(EcgadvError, match="pair the same examples"):
-        paired_bootstrap(held[0], held[1, :99], Y, 3)
+    with pytest.raises(EcgadvError, match=r"patients of shape \(99,\) for 100"):
+        bootstrap_interval(held[0], Y, 3, patients=np.arange(99))
+    with pytest.raises(EcgadvError, match="all examples are of patient 213; give those of two"):
+        bootstrap_interval(held[0], Y, 3, patients=np.full(100, "213"))
     with pytest.raises(EcgadvError, match="pair the same examples"):
         mcnemar(held[0], held[1, :99])
     with pytest.raises(EcgadvError, match="flags of shape"):

@@ -1,13 +1,9 @@
-"""Intervals over seeds and over test examples, and tests of paired differences.
+"""Intervals over seeds and over test examples, and a test of paired differences.
 
-Resampling the examples of one class with replacement and averaging their flags is the same as
-drawing how often each pattern of flags occurs from a multinomial distribution (a binomial one
-for a single row of flags). All bootstraps here draw those counts, so their cost depends on the
-number of patterns and not on the number of examples.
-
-Every bootstrap is stratified: it keeps the number of examples of each class, and the weights of
-the classes are known, not estimated. It takes examples as independent; beats of one patient are
-not, so an interval over beats speaks of these patients only.
+The bootstraps draw seeds, and test examples in one of the two ways of `resampling`. Within the
+classes they keep the number of examples of each class, and take examples as independent: beats of
+one patient are not, so such an interval over beats speaks of these patients only. Drawn by patient
+it speaks of new patients, too.
 """
 
 import math
@@ -17,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.metrics import class_weights, weigh
+from ecgadv.evaluation.resampling import draw_examples, draw_patients
 from ecgadv.evaluation.robustness import NOT_ATTACKED, check_flags
 
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -76,6 +72,7 @@ def seeds_and_examples_interval(
     *,
     balanced: bool = False,
     statistic: Statistic | None = None,
+    patients: np.ndarray | None = None,
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -93,59 +90,34 @@ def seeds_and_examples_interval(
         balanced: average the classes equally instead of by their share of y.
         statistic: maps accuracies (..., M) to (...); None, for M = 1, is the accuracy itself.
             Example, with the clean flags first: `lambda a: acc_robust(a[..., 0], auc(eps, a))`.
+            A difference of two networks is one, too: all M conditions meet the same draws.
+        patients: whose each example is (N,), to draw patients with all their examples; None draws
+            examples within their classes.
         resamples: bootstrap resamples.
         level: confidence level.
         seed: seed of the resampling.
 
     Only examples that were attacked under all M conditions count. NaN if a class that occurs in
     y has none. Where every example of a class holds, or none does, its share does not vary and
-    the interval can collapse to a point: read it with n.
+    the interval can collapse to a point: read it with n. Of few patients the interval is somewhat
+    too narrow, as of few seeds; `draw_patients` says what becomes of draws that lack a class.
     """
     held = _seed_rows(held)  # (S, M, N)
     if statistic is None and held.shape[1] > 1:
         raise EcgadvError(f"{held.shape[1]} rows of flags a seed; pass `statistic` to join them")
     rng = _rng(resamples, level, seed)
     n_seeds, n_rows = held.shape[:2]
-    means, draws, n = _accuracies(
-        held.reshape(n_seeds * n_rows, -1), y, n_classes, balanced, resamples, rng
-    )
+    rows = held.reshape(n_seeds * n_rows, -1)
+    how = {"balanced": balanced, "resamples": resamples, "rng": rng}
+    if patients is None:
+        means, draws, n = draw_examples(rows, y, n_classes, **how)
+    else:
+        means, draws, n = draw_patients(rows, y, patients, n_classes, **how)
     join = statistic or (lambda accuracies: accuracies[..., 0])
     estimate = join(means.reshape(n_seeds, n_rows)).mean()
     values = join(draws.reshape(resamples, n_seeds, n_rows))  # (R, S)
     values = (values * _seed_shares(n_seeds, resamples, rng)).sum(axis=1)
     return _percentile(float(estimate), values, level, n_seeds, n)
-
-
-def paired_bootstrap(
-    held_a: np.ndarray,
-    held_b: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    *,
-    balanced: bool = False,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Return the accuracy of a minus that of b on the same examples, with its interval.
-
-    Args:
-        held_a: flags (N,) of one network, or (S, N) of several seeds of one method.
-        held_b: flags of the other method, (N,) or (S', N).
-
-    Examples are drawn jointly for both methods, seeds independently for each; only examples
-    attacked in all rows count. `n_seeds` of the result is the smaller number of seeds. The other
-    arguments are those of `seeds_and_examples_interval`.
-    """
-    a, b = np.atleast_2d(held_a), np.atleast_2d(held_b)
-    if a.shape[1] != b.shape[1]:
-        raise EcgadvError(f"{a.shape[1]} against {b.shape[1]} examples; pair the same examples")
-    rng = _rng(resamples, level, seed)
-    means, draws, n = _accuracies(np.concatenate([a, b]), y, n_classes, balanced, resamples, rng)
-    shares = (_seed_shares(len(a), resamples, rng), -_seed_shares(len(b), resamples, rng))
-    values = (draws * np.concatenate(shares, axis=1)).sum(axis=1)
-    estimate = float(means[: len(a)].mean() - means[len(a) :].mean())
-    return _percentile(estimate, values, level, min(len(a), len(b)), n)
 
 
 def mcnemar(held_a: np.ndarray, held_b: np.ndarray) -> McNemar:
@@ -196,39 +168,6 @@ def _t_central(angle: float, dof: int) -> float:
         total += term
         term *= cosine**2 * ((2 * k + 2) / (2 * k + 3) if odd else (2 * k + 1) / (2 * k + 2))
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
-
-
-def _accuracies(
-    rows: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    balanced: bool,
-    resamples: int,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return accuracies (M,), their resamples (R, M) and n for M rows of flags (M, N)."""
-    rows, y = check_flags(rows), np.asarray(y)
-    weights = class_weights(y, n_classes, balanced=balanced)
-    if rows.shape[1:] != y.shape:
-        raise EcgadvError(f"{rows.shape[-1]} flags for {len(y)} labels; give one each")
-    common = (rows != NOT_ATTACKED).all(axis=0)
-    means = np.full((len(rows), n_classes), np.nan)
-    draws = np.full((resamples, len(rows), n_classes), np.nan)
-    for c in range(n_classes):
-        stratum = rows[:, common & (y == c)]
-        if stratum.shape[1]:
-            means[:, c] = stratum.mean(axis=1)
-            draws[:, :, c] = _resample_means(stratum, resamples, rng)
-    return weigh(means, weights), weigh(draws, weights), int(common.sum())
-
-
-def _resample_means(stratum: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return the row means (R, M) of resamples of the columns of 0/1 flags (M, n)."""
-    packed = np.packbits(stratum, axis=0).T  # (n, ceil(M / 8)), one code an example
-    _, first, counts = np.unique(packed, axis=0, return_index=True, return_counts=True)
-    n = stratum.shape[1]
-    drawn = rng.multinomial(n, counts / n, size=resamples)  # (R, patterns)
-    return drawn @ stratum[:, first].T.astype(float) / n
 
 
 def _seed_rows(held: np.ndarray) -> np.ndarray:

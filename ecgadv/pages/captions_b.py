@@ -2,19 +2,43 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 
-INTERVALS = (
-    "thick whiskers: 95 % two-level bootstrap over seeds and beats, which takes beats as "
-    "independent; thin ones: on to the 95 % interval of Student's t over seeds, where it reaches "
-    "further"
-)
-BANDS = (
-    "Bands: 95 % two-level bootstrap over seeds and beats, which takes beats as independent "
-    "though those of one person are not"
-)
+
+def whiskers(results: Sequence[Result]) -> str:
+    """Return what the whiskers of these results are."""
+    return (
+        f"thick whiskers: {bootstrap(results)}; thin ones: on to the 95 % interval of Student's t "
+        "over seeds, where it reaches further"
+    )
+
+
+def bands(results: Sequence[Result]) -> str:
+    """Return what the bands of these results are."""
+    return f"Bands: {bootstrap(results)}"
+
+
+def bootstrap(results: Sequence[Result]) -> str:
+    """Return the bootstrap of these results in words, with what it takes as independent."""
+    text = f"95 % two-level bootstrap over {drawn(results)}"
+    if any(result.patients is None for result in results):
+        text += " (beats drawn singly count as independent, though those of one person are not)"
+    return text
+
+
+def drawn(results: Sequence[Result]) -> str:
+    """Return what the bootstrap of these results draws, such as "patients and seeds"."""
+    splits: dict[str, list[str]] = {}
+    for result in results:
+        what = "beats and seeds" if result.patients is None else "patients and seeds"
+        splits.setdefault(what, []).append(result.split)
+    if len(splits) < 2:
+        return next(iter(splits), "beats and seeds")
+    return " or ".join(f"{what} ({', '.join(dict.fromkeys(of))})" for what, of in splits.items())
 
 
 def describe(results: Sequence[Result], attack: str) -> str:
@@ -70,7 +94,9 @@ def sample(results: Sequence[Result], *attacks: str, clean: bool = False) -> str
     words = " or ".join(", ".join(map(str, group)) for group in seeds)
     first = results[0]
     data = "synthetic beats" if first.config["dataset"] == "synthetic" else "MIT-BIH"
-    return f"{data}, {first.split} split, {n}, seeds {words}, profile {first.profile}"
+    known = first.patients
+    people = "" if known is None else f" with {len(np.unique(known))} test patients"
+    return f"{data}, {first.split} split{people}, {n}, seeds {words}, profile {first.profile}"
 
 
 def fall(found: Sequence[Result], attack: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from ecgadv.claims import NOT_TRANSCRIBED, reported
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.pages import units
-from ecgadv.pages.captions_b import BANDS, INTERVALS, describe, fall, sample
+from ecgadv.pages.captions_b import bands, describe, fall, sample, whiskers
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
 from ecgadv.pages.marks import dot, line, provenance
@@ -40,7 +40,7 @@ def curves(
         f"Class-balanced accuracy of the {found[0].network.upper()} against the noise level under "
         f"{describe(found, attack)}; {sample(found, attack)}; "
         f"{units.in_words(facts, AREA_TO)}. Square-root axis; shaded: what AUC({AREA_TO:g}) "
-        f"sums. {BANDS}."
+        f"sums. {bands(found)}."
     )
     return Drawing(fig, data, caption, fall(found, attack), provenance(found))
 
@@ -68,7 +68,7 @@ def multiples(
         f"{what}: {'; '.join(dict.fromkeys(describe([r], a) for r, a in pairs))}; "
         f"{sample(found, *dict.fromkeys(a for _, a in pairs))}; "
         f"{units.in_words(facts, AREA_TO)}. Square-root axis; shaded: what AUC({AREA_TO:g}) sums. "
-        f"{BANDS}."
+        f"{bands(found)}."
     )
     alt = " ".join(
         f"Panel {heading}: {fall([r for r, _ in pairs], pairs[0][1])}"
@@ -124,7 +124,7 @@ def beta_sweep(results: Results, facts: dict | None, *, network: str = "mlp") ->
         f"Clean accuracy and AUC({AREA_TO:g}), class-balanced, of the {network.upper()} with NSR "
         "regularization against its strength beta; "
         f"{sample(runs, 'pgd-100', 'sap', WORST, clean=True)}; "
-        f"{units.in_words(facts, AREA_TO)}. {BANDS}."
+        f"{units.in_words(facts, AREA_TO)}. {bands(runs)}."
     )
     alt = (
         f"Lines over {len(betas)} values of beta from {betas[0]:g} to {betas[-1]:g}. The AUC in "
@@ -201,7 +201,7 @@ def against(results: Mapping[str, Result | None], reference: Result | None) -> D
     fig, data = dots(rows, value=f"minus {reference.name} (percentage points)", change=True)
     caption = (
         f"Each defense minus {reference.name} on the same test beats and seeds: class-balanced "
-        f"clean accuracy and AUC({AREA_TO:g}) under each attack, {INTERVALS}; "
+        f"clean accuracy and AUC({AREA_TO:g}) under each attack, {whiskers([reference, *others])}; "
         f"{sample([reference, *others], 'pgd-100', 'sap', WORST, clean=True)}; eps in shares of "
         "the beat's range."
     )
@@ -241,7 +241,7 @@ def settings(parts: Mapping[str, Mapping[str, Result | None]], what: str) -> Dra
     )
     caption = (
         f"{what}: class-balanced clean accuracy and AUC({AREA_TO:g}) in the worst case of all "
-        f"attacks, {INTERVALS}; {spread}; eps in shares of the beat's range."
+        f"attacks, {whiskers(runs)}; {spread}; eps in shares of the beat's range."
     )
     said = "; ".join(
         f"{label}: " + ", ".join(f"{name} {percent(d.value)} %" for name, d in cells.items())

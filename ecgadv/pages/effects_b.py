@@ -85,10 +85,13 @@ def _new_people(known: Result, new: Result | None) -> list[Effect]:
     """Return accuracy on beats of known people minus that on beats of new ones, row B17."""
     if new is None:
         return []
+    compared = "beatwise minus interpatient, on other beats"
+    if new.patients is not None:
+        compared += " (there the bootstrap draws patients)"
     return [
         Effect(
             "B17",
-            "beatwise minus interpatient, on other beats",
+            compared,
             f"{known.name}, {_measure(attack, eps)}",
             apart(known.accuracy(attack, eps), new.accuracy(attack, eps)),
             figure("fig-b-interpatient"),

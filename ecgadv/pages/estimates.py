@@ -15,7 +15,7 @@ class Estimate:
     """A mean over seeds with its two 95 % intervals."""
 
     seeds: Interval  # Student's t over the seeds; NaN bounds for one seed
-    both: Interval  # two-level bootstrap over seeds and test examples
+    both: Interval  # two-level bootstrap over seeds and test examples, or their patients
 
     @property
     def value(self) -> float:
@@ -39,6 +39,7 @@ def estimate(
     statistic: Callable[[np.ndarray], np.ndarray] | None = None,
     *,
     balanced: bool = True,
+    patients: np.ndarray | None = None,
 ) -> Estimate:
     """Return a statistic of the accuracies of M rows of flags with both intervals.
 
@@ -48,9 +49,12 @@ def estimate(
         n_classes: number of classes.
         statistic: takes accuracies (..., M) and gives (...); the accuracy of the first row if None.
         balanced: average the classes equally.
+        patients: whose each example is (N,), where the bootstrap draws patients; None: examples.
     """
     join = statistic or (lambda accuracies: accuracies[..., 0])
-    both = seeds_and_examples_interval(rows, y, n_classes, balanced=balanced, statistic=join)
+    both = seeds_and_examples_interval(
+        rows, y, n_classes, balanced=balanced, statistic=join, patients=patients
+    )
     common = (rows != NOT_ATTACKED).all(axis=(0, 1))
     kept = np.where(common, rows, NOT_ATTACKED)
     accuracies = [

@@ -24,6 +24,8 @@ def difference(
 ) -> Estimate:
     """Return a minus b on the same examples, seed by seed.
 
+    The bootstrap draws the same examples, or the same patients, for both.
+
     Args:
         a, b: results on the same test examples.
         attack: name of the attack.
@@ -46,7 +48,8 @@ def difference(
         return accuracies[..., 0] if eps is not None else metrics.auc(levels, accuracies)
 
     own, other = map(list, zip(*shared, strict=True))
-    return a.estimate(
+    known = a if a.patients is not None else b  # the same beats: either may say whose they are
+    return known.estimate(
         np.concatenate([rows_a[own], rows_b[other]], axis=1),
         lambda v: compared(v[..., :m]) - compared(v[..., m:]),
         balanced=balanced,

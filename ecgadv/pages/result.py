@@ -105,6 +105,17 @@ class Result:
     def y(self) -> np.ndarray:
         return self._examples[0]["label"].astype(np.int64)
 
+    @cached_property
+    def patients(self) -> np.ndarray | None:
+        """Whose each test beat is (N,) on the split between patients, where a record says.
+
+        None elsewhere: the bootstrap then draws beats. The seeds' test beats are the same, so that
+        one record speaks for all.
+        """
+        if self.split != "interpatient":
+            return None
+        return next((e["record"] for e in self._examples if "record" in e), None)
+
     @property
     def own_attacks(self) -> dict[str, list[float]]:
         """The noise levels of every attack that was run."""
@@ -206,7 +217,14 @@ class Result:
         balanced: bool = True,
     ) -> Estimate:
         """Return `estimate` of M rows of flags (S, M, N) on the test examples."""
-        return estimate(rows, self.y, len(self.classes), statistic, balanced=balanced)
+        return estimate(
+            rows,
+            self.y,
+            len(self.classes),
+            statistic,
+            balanced=balanced,
+            patients=self.patients,
+        )
 
 
 # Tables and figures ask for the same numbers; a bootstrap is worth keeping.

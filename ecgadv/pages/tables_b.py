@@ -11,6 +11,7 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import mcnemar
 from ecgadv.experiments import suites
 from ecgadv.figures import Table
+from ecgadv.pages.captions_b import drawn
 from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds
 from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, area_on_common, ranks
 from ecgadv.pages.names import plain
@@ -45,8 +46,9 @@ def clean(results: dict[str, Result | None], reported_path: str | Path | None = 
         reported_path: reported.yml, to put what the paper reports beside it.
     """
     head = ["defense"]
+    over = drawn([result for result in results.values() if result])
     for kind in ("natural", "class-balanced"):
-        head += [f"{kind}, %", f"{kind}, t over seeds", f"{kind}, bootstrap"]
+        head += [f"{kind}, %", f"{kind}, t over seeds", f"{kind}, bootstrap over {over}"]
     head += ["macro-F1, %", "seeds"]
     head += ["reported"] * (reported_path is not None)
     rows = []
@@ -90,13 +92,15 @@ def headline(results: dict[str, Result | None]) -> Table:
 
 def summaries(results: dict[str, Result | None], reported_path: str | Path) -> Table:
     """Return paper B's AUC(0.1) and ACC_robust under every attack, with intervals."""
+    found = [result for result in results.values() if result]
+    words = ("t over seeds", f"bootstrap over {drawn(found)}", "reported")
     head = ("attack", "defense", "clean (all beats), %", "AUC(0.1), %", "ACC_robust, %")
-    head += tuple(f"ACC_robust, {word}" for word in ("t over seeds", "bootstrap", "reported"))
+    head += tuple(f"ACC_robust, {word}" for word in words)
     head += ("n attacked", "seeds")
     rows = []
     missing = [plain(defense) for defense, result in results.items() if result is None]
     for attack, name in ATTACK_NAMES.items():
-        for result in filter(None, results.values()):
+        for result in found:
             robust = result.acc_robust(attack)
             said = paper_says(reported_path, result, attack=attack, metric="acc_robust")
             rows.append(
@@ -156,7 +160,7 @@ def compared(results: dict[str, Result | None], *, attack: str = WORST) -> Table
     """
     found = [result for result in results.values() if result]
     what = f"a minus b, {ATTACK_NAMES[attack]}, eps {SHOWN_EPS:g}, class means, points"
-    head = ("a", "b", what, "of it, t over seeds", "of it, bootstrap")
+    head = ("a", "b", what, "of it, t over seeds", f"of it, bootstrap over {drawn(found)}")
     head += ("only a held, all seeds", "only b held, all seeds", "largest p", "n a seed", "seeds")
     rows = []
     for i, a in enumerate(found):
@@ -191,9 +195,10 @@ def side_by_side(
         left, right: results by defense; a defense that neither has is left out.
         names: of the two settings, such as faithful and corrected.
     """
+    over = drawn([result for part in (left, right) for result in part.values() if result])
     head = ("defense", "setting", "clean natural, %", "clean class-balanced, %", "n clean")
     head += ("authors' PGD, AUC %", "n PGD", "worst case, AUC %", "worst case, t over seeds")
-    head += ("worst case, bootstrap", "n worst case", "seeds")
+    head += (f"worst case, bootstrap over {over}", "n worst case", "seeds")
     rows = []
     for defense in (d for d in left if left[d] or right.get(d)):
         for name, result in zip(names, (left[defense], right.get(defense)), strict=True):
