@@ -26,7 +26,7 @@ def bootstrap(results: Sequence[Result]) -> str:
     """Return the bootstrap of these results in words, with what it takes as independent."""
     text = f"95 % two-level bootstrap over {drawn(results)}"
     if any(result.patients is None for result in results):
-        text += " (beats drawn singly count as independent, though those of one person are not)"
+        text += ", where beats drawn singly count as independent though those of one person are not"
     return text
 
 
