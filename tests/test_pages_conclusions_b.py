@@ -1,12 +1,15 @@
 """Sentences of the chapter on paper B: they say what the flags say, and no more."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded import LEVELS, held, results, write
+from recorded import ATTACKS, LEVELS, held, results, write, write_record
 
+from ecgadv.experiments import suites
+from ecgadv.experiments.config import Attack
 from ecgadv.figures import Table
-from ecgadv.pages import chosen_b, conclusions_b, failures, live, sentences_b, todo
+from ecgadv.pages import chosen_b, conclusions_b, drawings_b, failures, live, sentences_b, todo
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 
@@ -41,11 +44,29 @@ def test_sentences_carry_the_numbers_of_the_records(mlp):
 
 
 def test_the_log_of_the_authors_stands_beside_ours(mlp):
-    text = sentences_b.beside_log(mlp.one(defense="nsr-0.4"), REPORTED)
+    text = sentences_b.beside_log(None, mlp.one(defense="nsr-0.4"), REPORTED)
     assert "91.8 % are right" in text  # 0.9185, PROTOCOLS part 1
     assert "SPSA left 52.0 %" in text
     assert "between 33.3 and 33.3 % over seeds" in text
     assert "neither confirms nor refutes" in text
+
+
+def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monkeypatch):
+    attacks = (Attack("spsa", "spsa", (0.1,), {"steps": 7, "samples": 5}), ATTACKS[-1])
+    config = replace(suites.paper_b_log(), attacks=(attacks[0], replace(attacks[1], eps=(0.1,))))
+    plans = {**suites.SUITES, ("paper-b", "paper"): lambda: [(config, 1)]}
+    monkeypatch.setattr(suites, "SUITES", plans)
+    write_record(tmp_path, config, shares=(1, 1, 0), flags={"held/spsa/0.1": held(2 / 3)})
+    log = chosen_b.of_log(results(tmp_path))
+    text = sentences_b.beside_log(log, None, REPORTED)
+    assert "SPSA left 52.0 %" in text
+    assert "on 12 beats, has 100.0 % [100.0, 100.0] clean, and SPSA leaves 66.7 % [" in text
+    assert "Under APGD, targeted, which sees gradients, 0.0 % [" in text
+    drawn = drawings_b.by_class(log, REPORTED)
+    assert "5 directions" in drawn.caption
+    names = {sign.indicator.name: sign for sign in failures.signs(log)}
+    (missed,) = (sign for name, sign in names.items() if name.startswith("APGD, targeted"))
+    assert "SPSA" in missed.indicator.name and not missed.must_hold and not missed.failed
 
 
 def in_short(found, *, between=None, cnn=None):
@@ -122,6 +143,16 @@ def test_what_is_missing_comes_with_its_command_and_cost(mlp):
     unknown = todo.to_do(mlp, "paper-b", "It", "beatwise/cnn/ce/faithful")
     assert "3 runs missing; their cost was not measured" in unknown
     assert todo.to_do(mlp, "paper-b", "It", "none") == ""
+
+
+def test_the_cost_of_what_is_missing_counts_what_was_taken_over(mlp):
+    missing = "beatwise/mlp/nsr-*/faithful"
+    for record in mlp.one(defense="nsr-0.4").records:
+        record.run["taken_over"] = {"record": "abc", "attacks": ["sap"], "seconds": 3588.0}
+    assert "; about 25 hours" in todo.to_do(mlp, "paper-b", "The sweep", missing)
+    for record in mlp.one(defense="nsr-0.4").records:
+        del record.run["taken_over"]["seconds"]
+    assert "their cost was not measured" in todo.to_do(mlp, "paper-b", "The sweep", missing)
 
 
 def test_it_is_said_whether_nsr_has_the_lowest_ratio():

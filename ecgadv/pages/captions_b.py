@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ecgadv.pages.cells import percent
-from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
+from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 
 
@@ -45,10 +45,15 @@ def describe(results: Sequence[Result], attack: str) -> str:
     """Return an attack with its settings in words, as the records hold them."""
     if attack in (WORST, IN_RANGE):
         ran = [a for a in results[0].config["attacks"] if attack == WORST or a["bounded"]]
-        names = [ATTACK_NAMES[a["name"]] for a in ran]
+        names = [NAMES[a["name"]] for a in ran]
         return f"the worst case, beat by beat, of {', '.join(names[:-1])} and {names[-1]}"
     settings = {a["name"]: a for a in results[0].config["attacks"]}[attack]
     options = settings["options"]
+    if attack == "spsa":
+        return (
+            f"SPSA ({options['steps']} steps of Adamax on the sign of a gradient estimated from "
+            f"{options['samples']:,} directions, no gradient asked for)"
+        )
     if attack == "noise":
         return "uniform white noise, one draw a beat"
     if attack == "pgd-100":
@@ -81,7 +86,7 @@ def sample(results: Sequence[Result], *attacks: str, clean: bool = False) -> str
         clean: accuracy without an attack is shown beside them, of all test beats.
     """
     sizes = {"without an attack": {len(r.y) for r in results}} if clean else {}
-    sizes |= {ATTACK_NAMES[a]: {r.attacked(a) for r in results if a in r.attacks} for a in attacks}
+    sizes |= {NAMES[a]: {r.attacked(a) for r in results if a in r.attacks} for a in attacks}
     counts = {
         name: " to ".join(f"{n:,}" for n in dict.fromkeys((min(found), max(found))))
         for name, found in sizes.items()

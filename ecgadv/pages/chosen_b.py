@@ -19,6 +19,9 @@ ATTACK_NAMES = {
     IN_RANGE: "worst case within [0, 1]",
     WORST: "worst case of all",
 }
+# With the attack that only the network of the authors' log is put through.
+NAMES = {**ATTACK_NAMES, "spsa": "SPSA"}
+LOG = "log"  # the variant of that network
 STRONGEST = "apgd-t"  # the single attack that finds most
 SHOWN_EPS = 0.1  # paper B sums its curves up to here
 SHORT = {"cross-entropy": "ce", "adversarial": "at"}
@@ -38,6 +41,11 @@ def chosen(
     """Return paper B's defenses of a network by label; None is not run."""
     where = {"network": network, "split": split, "variant": variant}
     return {d: results.one(**where, defense=d) for d in authors_defenses(network)}
+
+
+def of_log(results: Results, network: str = "mlp") -> Result | None:
+    """Return the network of the authors' log under that log's attack, or None."""
+    return results.one(split="beatwise", network=network, variant=LOG)
 
 
 def area_on_common(result: Result, attack: str) -> float:

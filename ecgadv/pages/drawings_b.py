@@ -10,7 +10,7 @@ from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.pages import units
 from ecgadv.pages.captions_b import bands, describe, fall, sample, whiskers
 from ecgadv.pages.cells import percent
-from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS
+from ecgadv.pages.chosen_b import ATTACK_NAMES, NAMES, SHOWN_EPS
 from ecgadv.pages.marks import dot, line, provenance
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import AREA_TO, IN_RANGE, WORST, Result
@@ -134,18 +134,22 @@ def beta_sweep(results: Results, facts: dict | None, *, network: str = "mlp") ->
 
 
 def by_class(nsr: Result | None, reported_path: str | Path) -> Drawing | NotRun:
-    """Draw the sensitivity of every class, clean and attacked, beside the authors' log."""
+    """Draw the sensitivity of every class, clean and attacked, beside the authors' log.
+
+    The attack is the log's where the network was put through it, else the authors' PGD.
+    """
     if nsr is None:
         return NotRun("Sensitivity of every class")
+    attack = "spsa" if "spsa" in nsr.own_attacks else "pgd-100"
     rows = {}
     for c, name in enumerate(nsr.classes):
         cells = {
-            f"{nsr.name}, clean": nsr.sensitivity("pgd-100", 0)[c],
-            f"{nsr.name}, authors' PGD": nsr.sensitivity("pgd-100", SHOWN_EPS)[c],
+            f"{nsr.name}, clean": nsr.sensitivity(attack, 0)[c],
+            f"{nsr.name}, {NAMES[attack]}": nsr.sensitivity(attack, SHOWN_EPS)[c],
             f"{nsr.name}, worst case": nsr.sensitivity(WORST, SHOWN_EPS)[c],
         }
-        for word, attack in (("clean", "none"), (f"SPSA {SHOWN_EPS:g}", "spsa")):
-            said = log_sensitivity(reported_path, name, attack)
+        for word, theirs in (("clean", "none"), (f"SPSA {SHOWN_EPS:g}", "spsa")):
+            said = log_sensitivity(reported_path, name, theirs)
             if said is not None:
                 cells[f"authors' log, {word}"] = said
         rows[name] = {series: Dot(float(value)) for series, value in cells.items()}
@@ -153,9 +157,9 @@ def by_class(nsr: Result | None, reported_path: str | Path) -> Drawing | NotRun:
         rows, value=f"sensitivity, clean or at eps {SHOWN_EPS:g}", limits=(-0.03, 1.03)
     )
     caption = (
-        f"Sensitivity of each class, clean and under {describe([nsr], 'pgd-100')}, and in the "
+        f"Sensitivity of each class, clean and under {describe([nsr], attack)}, and in the "
         f"worst case, at eps {SHOWN_EPS:g} of the beat's range, means over seeds; "
-        f"{sample([nsr], 'pgd-100', WORST, clean=True)}. The authors' log is of one network on 810 "
+        f"{sample([nsr], attack, WORST, clean=True)}. The authors' log is of one network on 810 "
         "beats under SPSA, a gradient-free attack; network and beta are inferred."
     )
     worst = nsr.classes[int(np.argmin(nsr.sensitivity(WORST, SHOWN_EPS)))]

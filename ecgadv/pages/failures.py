@@ -12,8 +12,15 @@ from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.indicators import Indicator, beaten_by, large_budget_holds, not_monotone
 from ecgadv.figures import Table
-from ecgadv.pages.chosen_b import ATTACK_NAMES, STRONGEST
+from ecgadv.pages.chosen_b import NAMES, STRONGEST
 from ecgadv.pages.result import WORST, Result
+
+# An attack, one that should find nothing it misses, and whether a page depends on that.
+COMPARED = (
+    *((STRONGEST, other, False) for other in ("pgd-100", "sap", "pgd-margin", "spsa")),
+    (STRONGEST, "noise", True),
+    *(("pgd-100", other, False) for other in ("noise", "pgd-margin", STRONGEST)),
+)
 
 
 class AttackFailedError(EcgadvError):
@@ -42,17 +49,15 @@ def signs(result: Result) -> list[Sign]:
     largest, undefended = result.attacks[WORST][-1], result.defense == "ce"
     worst = result.held(WORST, largest)
     found = [(_worst_seed(result, lambda s: large_budget_holds(worst[s])), undefended)]
-    for attack in ("pgd-100", "sap", "pgd-margin"):
-        found.append((_beaten(result, STRONGEST, attack), False))
-    found.append((_beaten(result, STRONGEST, "noise"), True))
-    for attack in ("noise", "pgd-margin", STRONGEST):
-        found.append((_beaten(result, "pgd-100", attack), False))
-    for attack in ("pgd-100", "sap"):
+    for attack, other, must_hold in COMPARED:
+        if {attack, other} <= set(result.own_attacks):
+            found.append((_beaten(result, attack, other), must_hold))
+    for attack in (a for a in ("pgd-100", "sap") if a in result.own_attacks):
         flags = {eps: result.held(attack, eps) for eps in result.attacks[attack]}
         shown = _worst_seed(
             result, lambda s, f=flags: not_monotone({e: h[s] for e, h in f.items()})
         )
-        name = f"{ATTACK_NAMES[attack]}: {shown.name}"
+        name = f"{NAMES[attack]}: {shown.name}"
         found.append((replace(shown, name=name), False))
     return [Sign(result, indicator, must) for indicator, must in found]
 
@@ -60,12 +65,12 @@ def signs(result: Result) -> list[Sign]:
 def _beaten(result: Result, attack: str, other: str) -> Indicator:
     """Return the worst share, over noise levels and seeds, that `other` breaks and `attack` not."""
     every = [
-        beaten_by(a, b, name=ATTACK_NAMES[other])
+        beaten_by(a, b, name=NAMES[other])
         for eps in result.attacks[WORST]
         for a, b in zip(result.held(attack, eps), result.held(other, eps), strict=True)
     ]
     worst = max(every, key=lambda indicator: indicator.value)
-    return replace(worst, name=f"{ATTACK_NAMES[attack]}: {worst.name}")
+    return replace(worst, name=f"{NAMES[attack]}: {worst.name}")
 
 
 def _worst_seed(result: Result, measure) -> Indicator:

@@ -9,7 +9,7 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED
 from ecgadv.figures import Table
 from ecgadv.pages.cells import of_rows, percent
-from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, area_on_common, ranks
+from ecgadv.pages.chosen_b import ATTACK_NAMES, NAMES, SHOWN_EPS, STRONGEST, area_on_common, ranks
 from ecgadv.pages.failures import Sign
 from ecgadv.pages.judgements import within
 from ecgadv.pages.markdown import Markdown, used
@@ -17,6 +17,8 @@ from ecgadv.pages.paired import difference
 from ecgadv.pages.result import IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
 from ecgadv.pages.tables_b import rarest
+
+LOG_LEVELS = (("spsa", 0.0), ("spsa", SHOWN_EPS), (STRONGEST, SHOWN_EPS))
 
 
 def shown(results: Results, network: str) -> Markdown:
@@ -85,26 +87,51 @@ def missed(signs: Sequence[Sign]) -> Markdown:
     )
 
 
-def beside_log(nsr: Result | None, path: str | Path) -> Markdown:
-    """Compare the mean sensitivity of the authors' log with ours, clean and attacked."""
-    if nsr is None:
+def beside_log(log: Result | None, nsr: Result | None, path: str | Path) -> Markdown:
+    """Compare the mean sensitivity of the authors' log with ours, clean and attacked.
+
+    Args:
+        log: our network under the log's attack.
+        nsr: NSR at the authors' strength, which stands in where that was not run.
+        path: reported.yml.
+    """
+    if log is None and nsr is None:
         return Markdown("*Our side of the comparison: not run.*")
     where = {"paper": "ma2022", "network": "mlp", "defense": "nsr-0.5", "metric": "accuracy"}
     clean = reported(path, dataset="mitdb", attack="none", **where)
     spsa = reported(path, dataset="mitdb", attack="spsa", eps=SHOWN_EPS, **where)
     if isinstance(clean, str) or isinstance(spsa, str):
         return Markdown("*The authors' log: not transcribed.*")
+    theirs = (
+        f"In the log {percent(clean)} % are right without an attack, and SPSA left "
+        f"{percent(spsa)} % at eps {SHOWN_EPS:g}. "
+    )
+    if log is not None:
+        return Markdown(theirs + _by_the_log(log))
     flags = nsr.held("pgd-100", SHOWN_EPS)
     k = len(nsr.classes)
     pgd = [metrics.robust_accuracy(seed, nsr.y, k, balanced=True) for seed in flags]
+    at_all, at_worst = (percent(nsr.accuracy(WORST, eps).value) for eps in (0, SHOWN_EPS))
     return Markdown(
-        f"In the log {percent(clean)} % are right without an attack. The log's SPSA left "
-        f"{percent(spsa)} % at eps {SHOWN_EPS:g}. Our {nsr.name} has "
-        f"{percent(nsr.accuracy(WORST, 0).value)} % clean; our run of the authors' PGD left "
-        f"between {percent(min(pgd))} and {percent(max(pgd))} % over seeds, the worst case of all "
-        f"attacks {percent(nsr.accuracy(WORST, SHOWN_EPS).value)} %. Network, beta and beats "
-        "differ, so this neither confirms nor refutes their PGD; the table of attack checks does "
-        "that."
+        f"{theirs}Our {nsr.name} has {at_all} % clean; our run of the authors' PGD left between "
+        f"{percent(min(pgd))} and {percent(max(pgd))} % over seeds, the worst case of all attacks "
+        f"{at_worst} %. Network, beta and beats differ, so this neither confirms nor refutes their "
+        "PGD; the table of attack checks does that."
+    )
+
+
+def _by_the_log(log: Result) -> str:
+    """Say what our network holds under the log's attack and under a stronger one."""
+    clean, left, ours = (
+        f"{percent(e.value)} % [{percent(e.low)}, {percent(e.high)}]"
+        for e in (log.accuracy(attack, eps) for attack, eps in LOG_LEVELS)
+    )
+    return (
+        f"Our {log.name}, trained by the authors' protocol and attacked in the same way on "
+        f"{log.attacked('spsa')} beats, has {clean} clean, and SPSA leaves {left} "
+        f"(seeds {', '.join(map(str, log.seeds))}, 95 % intervals). Under {NAMES[STRONGEST]}, "
+        f"which sees gradients, {ours} of the same beats hold. That the log is of this network and "
+        "this beta is inferred, and its beats are not known."
     )
 
 
