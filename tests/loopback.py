@@ -5,8 +5,15 @@ import http.server
 import re
 import threading
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
+
+from ecgadv.data import catalogue
+
+WHOLE = catalogue.source("mitdb")
+# To fetch all 145 files takes half a second: most tests want no more than these.
+MITDB = replace(WHOLE, files=WHOLE.files[:19])
 
 
 class Mirror:

@@ -9,21 +9,32 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import Mirror, below, fake_files, with_sums
+from loopback import MITDB, WHOLE, Mirror, below, fake_files, with_sums
 
 from ecgadv import cli
 from ecgadv.data import catalogue
 
-MITDB = catalogue.source("mitdb")
 BODY = "mitdb/1.0.0/100.dat"
 
 pytestmark = pytest.mark.usefixtures("quick_downloads")
 
 
+def mirror_of(source):
+    files = fake_files(source.files, size=500, large=("100.dat",))
+    return Mirror(below(source.path, with_sums(files)))
+
+
 @pytest.fixture
-def mirror():
-    files = fake_files(MITDB.files, size=500, large=("100.dat",))
-    with Mirror(below(MITDB.path, with_sums(files))) as mirror:
+def mirror(monkeypatch):
+    monkeypatch.setitem(catalogue.SOURCES, "mitdb", MITDB)
+    with mirror_of(MITDB) as mirror:
+        yield mirror
+
+
+@pytest.fixture
+def whole():
+    """A mirror of all files, which another process wants."""
+    with mirror_of(WHOLE) as mirror:
         yield mirror
 
 
@@ -98,7 +109,7 @@ def test_fetch_tells_what_it_did(mirror, tmp_path, capsys):
     assert cli.main(arguments) == 0
     text = capsys.readouterr().out
     assert f"from {mirror.url}mitdb/1.0.0/ to {tmp_path / 'mitdb/1.0.0'}" in text
-    assert "145 files" in text and "verified against SHA256SUMS.txt, 145 of them fetched" in text
+    assert "19 files" in text and "verified against SHA256SUMS.txt, 19 of them fetched" in text
     assert "ODC-BY 1.0" in text and "Moody & Mark" in text
     assert cli.main(arguments) == 0
     assert "0 of them fetched now" in capsys.readouterr().out
@@ -163,8 +174,8 @@ def fetching(mirror, root):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 @pytest.mark.parametrize(("sign", "status"), [("SIGINT", 130), ("SIGKILL", -9)])
-def test_interrupted_fetch_goes_on_later(mirror, tmp_path, capsys, sign, status):
-    process = fetching(mirror, tmp_path)
+def test_interrupted_fetch_goes_on_later(whole, tmp_path, capsys, sign, status):
+    process = fetching(whole, tmp_path)
     started = time.monotonic()
     process.send_signal(getattr(signal, sign))
     message = process.communicate(timeout=20)[1]
@@ -174,12 +185,12 @@ def test_interrupted_fetch_goes_on_later(mirror, tmp_path, capsys, sign, status)
     assert not (tmp_path / BODY).exists()
     have = (tmp_path / (BODY + ".part")).stat().st_size
     assert have > 0
-    mirror.release.set()
+    whole.release.set()
     assert (
-        cli.main(["data", "fetch", "mitdb", "--base-url", mirror.url, "--dest", str(tmp_path)]) == 0
+        cli.main(["data", "fetch", "mitdb", "--base-url", whole.url, "--dest", str(tmp_path)]) == 0
     )
-    assert mirror.asked("100.dat") == [0, have]
-    assert (tmp_path / BODY).read_bytes() == mirror.files[BODY]
+    assert whole.asked("100.dat") == [0, have]
+    assert (tmp_path / BODY).read_bytes() == whole.files[BODY]
 
 
 def test_closed_pipe_is_silent():
@@ -239,5 +250,5 @@ def test_prepare_fails_in_one_line(mirror, tmp_path, capsys):
     capsys.readouterr()
     (tmp_path / BODY).write_bytes(b"short")
     line = error_line(capsys, "data", "prepare", "mitdb", *root)
-    assert "1 of 145 files" in line and "such as 100.dat" in line
+    assert "1 of 19 files" in line and "such as 100.dat" in line
     assert not (tmp_path / "prepared").exists()

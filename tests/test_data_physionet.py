@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from loopback import Mirror, below, fake_files, fake_record, with_sums
+from loopback import MITDB, WHOLE, Mirror, below, fake_files, fake_record, with_sums
 
 from ecgadv.data import catalogue, download, physionet, verify
 from ecgadv.errors import EcgadvError
 
-MITDB = catalogue.source("mitdb")
 CPSC = catalogue.source("cpsc2018")
 BODY = "mitdb/1.0.0/100.dat"
 SUMS = "mitdb/1.0.0/SHA256SUMS.txt"
@@ -19,11 +18,28 @@ SUMS = "mitdb/1.0.0/SHA256SUMS.txt"
 pytestmark = pytest.mark.usefixtures("quick_downloads")
 
 
+def random_files(source):
+    """A database of random bytes under the names of mitdb, 100.dat being 300 kB."""
+    names = [*source.files, "ANNOTATORS", "mitdbdir/intro.htm"]
+    return below(source.path, with_sums(fake_files(names, large=("100.dat",))))
+
+
 @pytest.fixture(scope="module")
 def mitdb_files():
-    """A database of random bytes under the names of mitdb, 100.dat being 300 kB."""
-    names = [*MITDB.files, "ANNOTATORS", "mitdbdir/intro.htm"]
-    return below(MITDB.path, with_sums(fake_files(names, large=("100.dat",))))
+    return random_files(MITDB)
+
+
+@pytest.fixture(autouse=True)
+def _few_files(monkeypatch):
+    monkeypatch.setitem(catalogue.SOURCES, "mitdb", MITDB)
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """A mirror of all files, all of which are wanted."""
+    monkeypatch.setitem(catalogue.SOURCES, "mitdb", WHOLE)
+    with Mirror(random_files(WHOLE)) as mirror:
+        yield mirror
 
 
 @pytest.fixture
@@ -66,11 +82,11 @@ def fails(mirror, root, *, match, name="mitdb"):
     return str(caught.value)
 
 
-def test_fetch_gets_every_file_once(mirror, tmp_path):
-    done = fetch(mirror, tmp_path)
+def test_fetch_gets_every_file_once(whole, tmp_path):
+    done = fetch(whole, tmp_path)
     assert (done.files, done.new, done.published) == (145, 145, True)
-    assert_whole(tmp_path, mirror.files)
-    assert len(mirror.requests) == len(set(mirror.requests)) == 146
+    assert_whole(tmp_path, whole.files, WHOLE)
+    assert len(whole.requests) == len(set(whole.requests)) == 146
     assert done.folder == tmp_path / "mitdb/1.0.0"
 
 
@@ -162,7 +178,7 @@ def test_no_checksum_file(mirror, tmp_path):
     ("content", "match"),
     [
         (b"<html>Log in to the network</html>\n", "line 1 is not a SHA-256 sum"),
-        (b"", "lacks 145 of 145 files"),
+        (b"", "lacks 19 of 19 files"),
     ],
 )
 def test_checksum_file_that_is_none(mirror, tmp_path, content, match):
@@ -173,8 +189,8 @@ def test_checksum_file_that_is_none(mirror, tmp_path, content, match):
 
 def test_checksum_file_cut_at_a_line_end(mirror, tmp_path):
     lines = mirror.files[SUMS].splitlines(keepends=True)
-    mirror.files[SUMS] = b"".join(lines[:100])
-    fails(mirror, tmp_path, match="lacks 45 of 145 files")
+    mirror.files[SUMS] = b"".join(lines[:12])
+    fails(mirror, tmp_path, match="lacks 7 of 19 files")
     mirror.files[SUMS] = b"".join(lines)
     fetch(mirror, tmp_path)
     assert_whole(tmp_path, mirror.files)
@@ -190,10 +206,10 @@ def test_stale_checksum_file_is_replaced(mirror, tmp_path):
 
 
 def test_two_files_missing_on_the_server(mirror, tmp_path):
-    names = ("mitdb/1.0.0/105.atr", "mitdb/1.0.0/200.hea")
+    names = ("mitdb/1.0.0/102.atr", "mitdb/1.0.0/105.hea")
     bodies = {name: mirror.files.pop(name) for name in names}
     line = fails(mirror, tmp_path, match="the server answered 404")
-    assert line.endswith("(2 of 145 files failed)")
+    assert line.endswith("(2 of 19 files failed)")
     assert_no_half_file(tmp_path, mirror.files)
     mirror.files.update(bodies)
     mirror.requests.clear()
@@ -313,11 +329,11 @@ def test_damaged_files_are_repaired_and_the_others_left_alone(mirror, tmp_path):
     assert_whole(tmp_path, mirror.files)
 
 
-def test_two_fetches_at_once_share_the_work(mirror, tmp_path):
+def test_two_fetches_at_once_share_the_work(whole, tmp_path):
     lines, done = [], []
 
     def run():
-        done.append(physionet.fetch("mitdb", root=tmp_path, base=mirror.url, say=lines.append))
+        done.append(physionet.fetch("mitdb", root=tmp_path, base=whole.url, say=lines.append))
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
@@ -325,8 +341,8 @@ def test_two_fetches_at_once_share_the_work(mirror, tmp_path):
     for thread in threads:
         thread.join()
     assert sorted(one.new for one in done) == [0, 145]
-    assert len(mirror.requests) == 146
-    assert_whole(tmp_path, mirror.files)
+    assert len(whole.requests) == 146
+    assert_whole(tmp_path, whole.files, WHOLE)
 
 
 @pytest.mark.parametrize("url", ["localhost:8017", "ftp://host/files", "http://", "http://a b/"])
