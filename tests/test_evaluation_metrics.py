@@ -2,13 +2,19 @@
 
 import numpy as np
 import pytest
-from sklearn import metrics as sk
 
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 
 K = 5
+
+
+@pytest.fixture(scope="module")
+def sk():
+    from sklearn import metrics as sk  # here, because every worker imports every file
+
+    return sk
 
 
 @pytest.fixture
@@ -18,7 +24,7 @@ def predictions():
     return np.where(rng.random(400) < 0.6, y, rng.integers(K, size=400)), y
 
 
-def test_all_metrics_agree_with_scikit_learn(predictions):
+def test_all_metrics_agree_with_scikit_learn(predictions, sk):
     pred, y = predictions
     np.testing.assert_array_equal(metrics.confusion(pred, y, K), sk.confusion_matrix(y, pred))
     weights = np.random.default_rng(1).random(400)
@@ -63,7 +69,7 @@ def test_f1_among_all_examples_is_f1(predictions):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_f1_among_some_weighs_each_class_as_often_as_it_stands_in_all(predictions, seed):
+def test_f1_among_some_weighs_each_class_as_often_as_it_stands_in_all(predictions, sk, seed):
     pred, y = predictions
     rng = np.random.default_rng(seed)
     some = np.full(len(y), NOT_ATTACKED, np.uint8)
