@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ecgadv.pages.captions_b import drawn
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import SHOWN_EPS
 from ecgadv.pages.estimates import Estimate
@@ -153,8 +154,9 @@ def new_people(nsr: Result, between: Chosen) -> str:
     return (
         f"**Between patients: {told(gap, 'NSR holds more', 'NSR holds less')}.** Worst-case "
         f"AUC({AREA_TO:g}), NSR minus undefended: {within(gap)} points (class means, "
-        f"n = {gap.both.n_examples:,}, {gap.seeds.n_seeds} seeds). Without an attack NSR's class "
-        f"mean is {percent(own.accuracy(WORST, 0).value)} % there and "
+        f"n = {gap.both.n_examples:,}, bootstrap over {drawn([own, plain])}, "
+        f"{gap.seeds.n_seeds} seeds). Without an attack NSR's class mean is "
+        f"{percent(own.accuracy(WORST, 0).value)} % there and "
         f"{percent(nsr.accuracy(WORST, 0).value)} % on the beatwise split; at eps {SHOWN_EPS:g} in "
         f"the worst case {percent(own.accuracy(WORST, SHOWN_EPS).value)} % and "
         f"{percent(nsr.accuracy(WORST, SHOWN_EPS).value)} %."
