@@ -1,5 +1,6 @@
 """An attack that an older record has of the same weights is taken over, and nothing else is."""
 
+import json
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import tiny
 
-from ecgadv.experiments import earlier, evaluate, pairs, provenance
+from ecgadv.experiments import earlier, evaluate, pairs, provenance, status
+from ecgadv.experiments.config import Attack
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import WEIGHTS, Session
 from ecgadv.experiments.store import Store
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.usefixtures("tiny_suite")
 PGD, TRANSFERRED = tiny.STUDENT.attacks
 OTHER = replace(TRANSFERRED, options={**TRANSFERRED.options, "steps": 2})
 CHANGED = replace(tiny.STUDENT, attacks=(PGD, OTHER))
+MORE = replace(tiny.STUDENT, attacks=(PGD, TRANSFERRED, Attack("noise", "uniform-noise", (0.1,))))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,48 @@ def test_what_is_unchanged_is_taken_over(session, old, attacked):
     assert stored.keys() == again.keys()
     for name, array in stored.items():
         np.testing.assert_array_equal(again[name], array, err_msg=name)
+
+
+def forget(record, *names):
+    """Let run.json say no more than it did before these facts of what was taken over were kept."""
+    run = json.loads((record.path / "run.json").read_text())
+    run["taken_over"] = {k: v for k, v in run["taken_over"].items() if k not in names}
+    (record.path / "run.json").write_text(json.dumps(run))
+    return type(record)(record.path)
+
+
+def test_the_seconds_of_a_whole_evaluation_are_taken_over_with_it(session, old):
+    new = run_once(MORE, 0, session)
+    assert new.run["taken_over"]["attacks"] == ["pgd", "transfer-pgd", "boundary"]
+    assert new.run["taken_over"]["seconds"] == old.run["seconds"] == old.attack_seconds
+    assert new.attack_seconds == new.run["seconds"] + old.run["seconds"]
+    assert new.seconds == new.attack_seconds + new.run["training"]["seconds"]
+    assert not new.untimed
+    # What was itself taken over comes along.
+    most = replace(MORE, attacks=(*MORE.attacks, Attack("fgsm", "fgsm", (0.1,))))
+    newer = run_once(most, 0, session)
+    assert newer.run["taken_over"]["record"] == new.key
+    assert newer.run["taken_over"]["seconds"] == pytest.approx(new.attack_seconds, abs=0.05)
+
+
+def test_seconds_that_are_not_known_are_not_taken_over(session, old):
+    part = run_once(CHANGED, 0, session)  # of two attacks and the walks, which took how much?
+    assert "seconds" not in part.run["taken_over"]
+    assert part.untimed
+    assert part.attack_seconds == part.run["seconds"]
+    legacy = forget(run_once(MORE, 0, session), "seconds")
+    most = replace(MORE, attacks=(*MORE.attacks, Attack("fgsm", "fgsm", (0.1,))))
+    newer = run_once(most, 0, session)
+    assert newer.run["taken_over"]["record"] == legacy.key
+    assert newer.untimed
+
+
+def test_status_counts_what_was_taken_over(session, old):
+    new = run_once(MORE, 0, session)
+    assert status.seconds_a_seed(MORE, [new]) == new.seconds > new.run["seconds"]
+    legacy = forget(new, "seconds")
+    assert status.seconds_a_seed(MORE, [legacy]) is None  # it says too little
+    assert status.seconds_a_seed(MORE, [legacy, old]) == old.seconds
 
 
 def test_an_attack_of_which_only_flags_are_kept_is_taken_over_too():

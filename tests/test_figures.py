@@ -149,11 +149,9 @@ def record(seed, **changes):
         "dirty": False,
         "device": "CPU",
         "data": {"name": "mitdb", "fingerprint": "f0", "labels": "1.0.0"},
-        "seconds": 2.0,
-        "training": {"seconds": 10.0},
         "versions": {"torch": "2.13.0"},
     }
-    return types.SimpleNamespace(key=f"k{seed}", seed=seed, run=run | changes)
+    return types.SimpleNamespace(key=f"k{seed}", seed=seed, run=run | changes, seconds=12.0)
 
 
 def test_provenance_of_records_merges_them():

@@ -296,6 +296,20 @@ def test_hours_are_summed_by_profile_and_device(mlp, tmp_path):
     assert exports.size(tmp_path) == "3 MB"
 
 
+@pytest.mark.parametrize(("taken", "shown"), [({"seconds": 60.0}, ""), ({}, "*")])
+def test_what_was_taken_over_is_counted_or_marked(mlp, taken, shown):
+    first = mlp.one(defense="ce").records[0]
+    first.run["taken_over"] = {"record": "abc", "attacks": ["sap"], **taken}
+    seconds = sum(taken.values())
+    found = {row[1]: row[4] for row in rows(exports.costs(mlp.records, "paper-b"))}
+    assert found["`beatwise/mlp/ce/faithful`"] == f"{(2 + seconds / 2) / 60:.1f}{shown}"
+    assert found["`beatwise/mlp/nsr-0.4/faithful`"] == "0.0"
+    assert rows(exports.listed([first]))[0][5] == f"{12 + seconds:.0f}{shown}"
+    hours = rows(exports.totals([first] * 360))[0][4:]
+    attacks = (2 + seconds) / 10
+    assert hours == ("1.0", f"{attacks:.1f}{shown}", f"{1 + attacks:.1f}{shown}")
+
+
 def test_records_are_listed_with_their_commit(mlp):
     first = rows(exports.listed(mlp.records))[0]
     assert first[2:6] == ("`beatwise/mlp/ce/faithful`", 0, "`abc`", "12")

@@ -47,11 +47,19 @@ class Earlier:
         return self.record.metrics[BOUNDARY], arrays
 
     def about(self) -> dict:
-        """Return what run.json says of it."""
+        """Return what run.json says of it.
+
+        A record has the seconds of its evaluation, not of each attack: they are said only where
+        all its attacks were taken over, and where those that it took over itself were timed.
+        """
+        every = {attack.name for attack in self.config.attacks}
+        every |= {BOUNDARY} if self.config.boundary else set()
+        timed = every == set(self.used) and not self.record.untimed
         return {
             "record": self.record.key,
             "commit": self.record.run["commit"],
             "attacks": list(dict.fromkeys(self.used)),
+            **({"seconds": round(self.record.attack_seconds, 1)} if timed else {}),
         }
 
 

@@ -63,11 +63,12 @@ def summary(words: list[str]) -> str:
 
 
 def seconds_a_seed(config: Config, records: Sequence[Record]) -> float | None:
-    """Return what a seed of this config took in the records there are, or None."""
+    """Return what a seed of this config took in the records that timed all of it, or None."""
     wanted = (config.experiment, config.profile, config.label)
     names = ("experiment", "profile", "label")
-    same = [r.run for r in records if tuple(r.config[name] for name in names) == wanted]
-    return mean(run["seconds"] + run["training"]["seconds"] for run in same) if same else None
+    same = [r for r in records if tuple(r.config[name] for name in names) == wanted]
+    timed = [record.seconds for record in same if not record.untimed]
+    return mean(timed) if timed else None
 
 
 def local_and_released(root: Path, released: Path) -> dict[str, Store]:

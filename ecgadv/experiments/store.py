@@ -51,6 +51,25 @@ class Record:
         return self.run["seed"]
 
     @property
+    def attack_seconds(self) -> float:
+        """What its evaluation took, with that of the attacks that it took over where it is known.
+
+        These count with the whole evaluation they come from, reading the test part included.
+        """
+        return self.run["seconds"] + self.run.get("taken_over", {}).get("seconds", 0.0)
+
+    @property
+    def seconds(self) -> float:
+        """What training and evaluation took."""
+        return self.run["training"]["seconds"] + self.attack_seconds
+
+    @property
+    def untimed(self) -> bool:
+        """Whether it took attacks over that nobody timed: `attack_seconds` leaves them out."""
+        taken = self.run.get("taken_over")
+        return taken is not None and "seconds" not in taken
+
+    @property
     def weights(self) -> Path:
         """The safetensors file of the evaluated network; it may be absent in a release."""
         return self.path / "weights.safetensors"

@@ -123,11 +123,11 @@ def provenance_of(records: Iterable[Any]) -> dict[str, Any]:
     """Collect the provenance of the records behind a figure.
 
     Args:
-        records: `ecgadv.experiments` records; each has `key`, `seed` and `run`.
+        records: `ecgadv.experiments` records; each has `key`, `seed`, `run` and `seconds`.
 
     Returns:
         The fields of `PROVENANCE`; one that differs between the records is a sorted list.
-        `seconds` is all training and evaluation together.
+        `seconds` is all training and evaluation together, as far as it was timed.
 
     Raises:
         EcgadvError: no record.
@@ -144,7 +144,7 @@ def provenance_of(records: Iterable[Any]) -> dict[str, Any]:
         "device": _one_or_all(run["device"] for run in runs),
         "labels": _one_or_all(run["data"]["labels"] for run in runs),
         "seeds": sorted({record.seed for record in records}),
-        "seconds": round(sum(r["seconds"] + r["training"]["seconds"] for r in runs), 1),
+        "seconds": round(sum(record.seconds for record in records), 1),
         "versions": runs[0]["versions"],
     }
 

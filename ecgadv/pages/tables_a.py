@@ -225,9 +225,10 @@ def ablations(every: Chosen) -> Table:
 def cost(every: Chosen, results: Results) -> Table:
     """Return the minutes that one seed took: its training, that of what it builds on, attacks.
 
-    A star stands where attacks were taken over from an older record, and are not counted.
+    A star stands where attacks were taken over from an older record and, as it is not known what
+    they took, are not counted.
     """
-    trained = {r.label: _mean(r, lambda run: run["training"]["seconds"]) for r in results.all}
+    trained = {r.label: _mean(r, lambda one: one.run["training"]["seconds"]) for r in results.all}
     head = ("defense", "training, min", "networks it builds on, min", "attacks, min", "device")
     rows = []
     for which, result in every.items():
@@ -237,14 +238,14 @@ def cost(every: Chosen, results: Results) -> Table:
         used = result.records[0].run.get("builds_on", {})
         below = {used[role]["label"] for role in ("teacher", "initial") if role in used}
         known = [trained[label] for label in below if label in trained]
-        partly = any("taken_over" in record.run for record in result.records)
+        star = "*" if any(record.untimed for record in result.records) else ""
         devices = sorted({record.run["device"] for record in result.records})
         rows.append(
             (
                 result.name,
                 f"{trained[result.label] / 60:.1f}",
                 f"{sum(known) / 60:.1f}" if len(known) == len(below) else NOT_RUN,
-                f"{_mean(result, lambda run: run['seconds']) / 60:.1f}{'*' if partly else ''}",
+                f"{_mean(result, lambda one: one.attack_seconds) / 60:.1f}{star}",
                 ", ".join(devices),
             )
         )
@@ -259,7 +260,7 @@ def at(result: Result, attack: str, eps: float) -> str:
 
 
 def _mean(result: Result, seconds) -> float:
-    return float(np.mean([seconds(record.run) for record in result.records]))
+    return float(np.mean([seconds(record) for record in result.records]))
 
 
 def live(results: Sequence[Result]) -> Table:

@@ -44,11 +44,11 @@ def to_do(results: Results, suite: str, what: str, only: str) -> Markdown:
 
 
 def _seconds_of_like(label: str, records: Iterable[Record]) -> float | None:
-    """Return the mean seconds of a run with the same network and loss, or None."""
+    """Return the mean seconds of runs with the same network and loss that were timed, or None."""
     found = [
-        record.run["training"]["seconds"] + record.run["seconds"]
+        record.seconds
         for record in records
-        if _kind(record.config["label"]) == _kind(label)
+        if _kind(record.config["label"]) == _kind(label) and not record.untimed
     ]
     return float(np.mean(found)) if found else None
 
