@@ -13,12 +13,6 @@ from ecgadv.attacks import Boundary, boundary
 from ecgadv.attacks.walks import hanning_smooth, propose
 from ecgadv.errors import EcgadvError
 
-with warnings.catch_warnings():
-    # foolbox imports a deprecated name of scipy.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import eagerpy
-    from foolbox.attacks.boundary_attack import draw_proposals
-
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
@@ -94,6 +88,12 @@ def test_candidates_keep_the_geometry():
 
 
 def test_candidates_are_those_of_foolbox():
+    with warnings.catch_warnings():
+        # foolbox imports a deprecated name of scipy.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import eagerpy
+        from foolbox.attacks.boundary_attack import draw_proposals
+
     x, x_adv = normal(6, 1, 80, seed=1), normal(6, 1, 80, seed=2)
     spherical_step = torch.full((6,), 0.05, dtype=torch.float64)
     source_step = torch.full((6,), 0.02, dtype=torch.float64)
@@ -125,7 +125,10 @@ def test_the_plane_is_reached_and_never_crossed():
     x, start = model.pairs(8)
     y, target = torch.zeros(8, dtype=torch.int64), torch.ones(8, dtype=torch.int64)
     nearest = -model.score(x) / model.weight.norm()
-    found = boundary(model, x, y, start, target=target, steps=200, window=1, generator=seeded())
+    found = boundary(
+        model, x, y, start, target=target, steps=100, candidates=10, window=1,
+        spherical_step=0.2, source_step=0.03, generator=seeded(),
+    )  # fmt: skip
     assert (model.score(found.x_adv) > 0).all()
     assert (found.distance >= nearest * (1 - 1e-9)).all()
     torch.testing.assert_close(found.distance, length(found.x_adv - x))
@@ -177,7 +180,7 @@ def one_pair(model, x, start, target, draws, *, steps, window, candidates):
 def test_every_pair_walks_as_if_alone():
     model = Curved()
     x, y, start, target = model.pairs(4, seed=3)
-    options = {"steps": 500, "window": 5, "candidates": 6}
+    options = {"steps": 300, "window": 5, "candidates": 8}
     found = boundary(model, x, y, start, target=target, generator=seeded(8), **options)
     turns = []
     for i in range(4):
@@ -238,7 +241,7 @@ def test_the_signal_outside_the_mask_is_that_of_the_original():
     x, y, start, target, mask = x[kept], y[kept], start[kept], target[kept], mask[kept]
     model.seen.clear()
     found = boundary(
-        model, x, y, start, target=target, steps=60, mask=mask, window=5, generator=seeded()
+        model, x, y, start, target=target, steps=30, mask=mask, window=5, generator=seeded()
     )
     assert len(kept) > 10
     assert torch.equal(found.x_adv[~mask], x[~mask])
