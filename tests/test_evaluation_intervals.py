@@ -9,7 +9,6 @@ from scipy import stats
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.intervals import (
-    bootstrap_interval,
     mcnemar,
     seed_interval,
     seeds_and_examples_interval,
@@ -24,6 +23,10 @@ RATES = np.array([0.9, 0.6, 0.3])
 
 def draw(rng, *shape, rates=RATES):
     return (rng.random((*shape, len(Y))) < rates[Y]).astype(np.uint8)
+
+
+def of_one_seed(held, *args, **options):
+    return seeds_and_examples_interval(np.asarray(held)[None], *args, **options)
 
 
 @pytest.mark.parametrize("dof", [1, 2, 3, 4, 9, 30, 101])
@@ -49,7 +52,7 @@ def test_one_seed_has_no_bounds():
 
 def test_bootstrap_of_one_class_agrees_with_scipy():
     held = draw(np.random.default_rng(0))[:90]
-    ours = bootstrap_interval(held, np.zeros(90, int), 1, resamples=20000)
+    ours = of_one_seed(held, np.zeros(90, int), 1, resamples=20000)
     theirs = stats.bootstrap(
         (held,), np.mean, n_resamples=20000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval
@@ -63,7 +66,7 @@ def test_stratified_bootstrap_has_the_variance_of_resampled_strata(balanced):
     rates = np.array([held[c == Y].mean() for c in range(3)])
     weights = np.full(3, 1 / 3) if balanced else COUNTS / COUNTS.sum()
     sd = math.sqrt((weights**2 * rates * (1 - rates) / COUNTS).sum())
-    interval = bootstrap_interval(held, Y, 3, balanced=balanced, resamples=50000)
+    interval = of_one_seed(held, Y, 3, balanced=balanced, resamples=50000)
     assert interval.estimate == pytest.approx(weights @ rates)
     assert interval.high - interval.low == pytest.approx(2 * 1.96 * sd, rel=0.06)
 
@@ -71,14 +74,14 @@ def test_stratified_bootstrap_has_the_variance_of_resampled_strata(balanced):
 def test_attacked_subset_only_and_all_labels_as_prior():
     held = draw(np.random.default_rng(2))
     held[::2] = NOT_ATTACKED
-    interval = bootstrap_interval(held, Y, 3)
+    interval = of_one_seed(held, Y, 3)
     assert interval.n_examples == 50
     assert interval.estimate == pytest.approx(metrics.robust_accuracy(held, Y, 3))
     held[Y == 2] = NOT_ATTACKED
-    assert math.isnan(bootstrap_interval(held, Y, 3).low)
-    assert math.isnan(bootstrap_interval(held, Y, 3).estimate)
-    absent = bootstrap_interval(draw(np.random.default_rng(2)), Y, 4, balanced=True)
-    assert absent == bootstrap_interval(draw(np.random.default_rng(2)), Y, 3, balanced=True)
+    assert math.isnan(of_one_seed(held, Y, 3).low)
+    assert math.isnan(of_one_seed(held, Y, 3).estimate)
+    absent = of_one_seed(draw(np.random.default_rng(2)), Y, 4, balanced=True)
+    assert absent == of_one_seed(draw(np.random.default_rng(2)), Y, 3, balanced=True)
 
 
 def test_statistic_of_joint_rows_agrees_with_resampling_the_examples():
@@ -90,7 +93,7 @@ def test_statistic_of_joint_rows_agrees_with_resampling_the_examples():
     def summary(accuracies):
         return metrics.acc_robust(accuracies[..., 0], metrics.auc(eps, accuracies))
 
-    interval = bootstrap_interval(held, Y, 3, statistic=summary, resamples=20000)
+    interval = of_one_seed(held, Y, 3, statistic=summary, resamples=20000)
     drawn = []
     for _ in range(1500):
         rows = np.concatenate([rng.choice(np.flatnonzero(c == Y), COUNTS[c]) for c in range(3)])
@@ -104,7 +107,7 @@ def test_coverage_of_the_bootstrap():
     truth = RATES @ COUNTS / COUNTS.sum()
     inside = 0
     for k in range(400):
-        interval = bootstrap_interval(draw(np.random.default_rng(k)), Y, 3, resamples=500, seed=k)
+        interval = of_one_seed(draw(np.random.default_rng(k)), Y, 3, resamples=500, seed=k)
         inside += interval.low <= truth <= interval.high
     assert 0.90 <= inside / 400 <= 0.985
 
@@ -119,7 +122,7 @@ def test_coverage_over_seeds_and_examples():
         held = ease[None] < (RATES[Y][None] + shift[:, None]).clip(0, 1)
         truth = RATES @ COUNTS / COUNTS.sum()
         two = seeds_and_examples_interval(held, Y, 3, resamples=400, seed=k)
-        one = bootstrap_interval(held[0], Y, 3, resamples=400, seed=k)
+        one = of_one_seed(held[0], Y, 3, resamples=400, seed=k)
         inside["two-level"] += two.low <= truth <= two.high
         inside["examples only"] += one.low <= truth <= one.high
     assert 0.88 <= inside["two-level"] / 200 <= 0.99
@@ -140,10 +143,8 @@ def test_two_levels_have_the_variance_of_both():
     assert (interval.n_seeds, interval.n_examples) == (6, 100)
 
 
-def test_one_seed_of_two_levels_is_the_bootstrap_over_examples():
+def test_a_statistic_joins_the_conditions_of_each_seed():
     held = draw(np.random.default_rng(5), 4)
-    by_row = seeds_and_examples_interval(held[:1], Y, 3)
-    assert by_row == bootstrap_interval(held[0], Y, 3)
     joined = seeds_and_examples_interval(
         held.reshape(2, 2, -1), Y, 3, statistic=lambda a: a[..., 0] - a[..., 1]
     )
@@ -158,15 +159,15 @@ def test_pairing_removes_what_both_methods_share():
     rng = np.random.default_rng(6)
     a = draw(rng)
     b = np.where(rng.random(len(Y)) < 0.05, 0, a)  # b loses a few of the examples of a
-    paired = bootstrap_interval(np.stack([a, b]), Y, 3, statistic=minus, resamples=20000)
+    paired = of_one_seed(np.stack([a, b]), Y, 3, statistic=minus, resamples=20000)
     assert paired.estimate == pytest.approx(a.mean() - b.mean())
     rates = np.array([(a - b)[c == Y].mean() for c in range(3)])
     sd = math.sqrt((COUNTS * rates * (1 - rates)).sum()) / 100
     assert paired.high - paired.low == pytest.approx(2 * 1.96 * sd, rel=0.15)
     assert paired.low >= 0
-    swapped = bootstrap_interval(np.stack([b, a]), Y, 3, statistic=minus, resamples=20000)
+    swapped = of_one_seed(np.stack([b, a]), Y, 3, statistic=minus, resamples=20000)
     assert (swapped.low, swapped.high) == pytest.approx((-paired.high, -paired.low), abs=0.011)
-    same = bootstrap_interval(np.stack([a, a]), Y, 3, statistic=minus)
+    same = of_one_seed(np.stack([a, a]), Y, 3, statistic=minus)
     assert (same.estimate, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
@@ -177,7 +178,7 @@ def people(rng, n, beats):
 
 
 def by_patient(held, patients, **options):
-    return bootstrap_interval(held, np.zeros(len(patients), int), 1, patients=patients, **options)
+    return of_one_seed(held, np.zeros(len(patients), int), 1, patients=patients, **options)
 
 
 @pytest.mark.parametrize("balanced", [False, True])
@@ -219,7 +220,7 @@ def test_patients_whose_beats_agree_count_once_each():
     assert (one.estimate, one.low, one.high) == (many.estimate, many.low, many.high)
     binomial = stats.binom.ppf([0.025, 0.975], 22, 14 / 22) / 22
     assert (one.low, one.high) == pytest.approx(tuple(binomial))
-    beats = bootstrap_interval(np.repeat(holds, 500), np.zeros(11000, int), 1)
+    beats = of_one_seed(np.repeat(holds, 500), np.zeros(11000, int), 1)
     assert many.high - many.low > 15 * (beats.high - beats.low)  # sqrt(500) is 22
 
 
@@ -247,11 +248,11 @@ def test_a_class_of_one_patient_stands_in_every_draw():
     """Half of that patient's beats hold and all others do, so no draw differs from the data."""
     patients, y = np.repeat(np.arange(6), 10), np.repeat([0, 1], [50, 10])
     held = np.where(y == 1, np.arange(60) % 2, 1)
-    found = bootstrap_interval(held, y, 2, balanced=True, patients=patients)
+    found = of_one_seed(held, y, 2, balanced=True, patients=patients)
     assert (found.estimate, found.low, found.high) == pytest.approx((0.75, 0.75, 0.75))
-    never = bootstrap_interval(np.where(y == 1, NOT_ATTACKED, 1), y, 2, patients=patients)
+    never = of_one_seed(np.where(y == 1, NOT_ATTACKED, 1), y, 2, patients=patients)
     assert math.isnan(never.estimate) and math.isnan(never.low)
-    absent = bootstrap_interval(held, y, 4, balanced=True, patients=patients)
+    absent = of_one_seed(held, y, 4, balanced=True, patients=patients)
     assert absent == found
 
 
@@ -261,7 +262,7 @@ def test_coverage_of_new_patients():
     for k in range(300):
         patients, held = people(np.random.default_rng(k), 22, 100)  # one half holds in all
         by = by_patient(held, patients, resamples=400, seed=k)
-        beats = bootstrap_interval(held, np.zeros(2200, int), 1, resamples=400, seed=k)
+        beats = of_one_seed(held, np.zeros(2200, int), 1, resamples=400, seed=k)
         inside["patients"] += by.low <= 0.5 <= by.high
         inside["beats"] += beats.low <= 0.5 <= beats.high
     assert 0.89 <= inside["patients"] / 300 <= 0.98
@@ -305,15 +306,15 @@ def test_bad_arguments_are_named():
     with pytest.raises(EcgadvError, match="at least one"):
         seed_interval([])
     with pytest.raises(EcgadvError, match="resamples 0"):
-        bootstrap_interval(held[0], Y, 3, resamples=0)
+        of_one_seed(held[0], Y, 3, resamples=0)
     with pytest.raises(EcgadvError, match="pass `statistic`"):
-        bootstrap_interval(held, Y, 3)
+        of_one_seed(held, Y, 3)
     with pytest.raises(EcgadvError, match="99 flags for 100 labels"):
-        bootstrap_interval(held[0, :99], Y, 3)
+        of_one_seed(held[0, :99], Y, 3)
     with pytest.raises(EcgadvError, match=r"patients of shape \(99,\) for 100"):
-        bootstrap_interval(held[0], Y, 3, patients=np.arange(99))
+        of_one_seed(held[0], Y, 3, patients=np.arange(99))
     with pytest.raises(EcgadvError, match="all examples are of patient 213; give those of two"):
-        bootstrap_interval(held[0], Y, 3, patients=np.full(100, "213"))
+        of_one_seed(held[0], Y, 3, patients=np.full(100, "213"))
     with pytest.raises(EcgadvError, match="pair the same examples"):
         mcnemar(held[0], held[1, :99])
     with pytest.raises(EcgadvError, match="flags of shape"):

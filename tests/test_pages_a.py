@@ -11,7 +11,7 @@ from recorded_a import CLASSES, LABELS, PLAN, held, read, results, rows, some_ne
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import scores
-from ecgadv.evaluation.intervals import bootstrap_interval
+from ecgadv.evaluation.intervals import seeds_and_examples_interval
 from ecgadv.figures.panels import Drawing, NotRun
 from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
@@ -100,7 +100,7 @@ def test_f1_of_two_classes_has_the_interval_of_its_accuracy():
     right = np.tile(np.arange(200) < 150, 2)
     predicted = np.where(right, y, 1 - y).astype(np.uint8)
     found = scores.f1_interval(predicted[None], y, 2, (0, 1))
-    accuracy = bootstrap_interval(right.astype(np.uint8), y, 2)
+    accuracy = seeds_and_examples_interval(right[None].astype(np.uint8), y, 2)
     assert found.estimate == pytest.approx(0.75)
     assert found.low == pytest.approx(accuracy.low, abs=0.01)
     assert found.high == pytest.approx(accuracy.high, abs=0.01)

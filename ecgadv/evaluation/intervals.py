@@ -54,17 +54,6 @@ def seed_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, level, n)
 
 
-def bootstrap_interval(held: np.ndarray, y: np.ndarray, n_classes: int, **options) -> Interval:
-    """Return a percentile bootstrap interval over the test examples of one network.
-
-    Args:
-        held: flags (N,), or (M, N) for M conditions on the same examples (noise levels, say).
-
-    The other arguments, and what counts, are those of `seeds_and_examples_interval`.
-    """
-    return seeds_and_examples_interval(np.asarray(held)[None], y, n_classes, **options)
-
-
 def seeds_and_examples_interval(
     held: np.ndarray,
     y: np.ndarray,
