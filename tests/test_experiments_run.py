@@ -57,10 +57,11 @@ def test_arrays_of_a_record(made, beats):
         examples = record.examples()
         attacks = [a for a in tiny.ATTACKS if a.name in record.metrics["attacks"]]
         assert examples.keys() == {
-            *("id", "label", "logits", "prediction"),
+            *("id", "record", "label", "logits", "prediction"),
             *(f"held/{a.name}/{eps:g}" for a in attacks for eps in a.eps),
         }
         assert np.array_equal(examples["id"], parts.test)
+        assert np.array_equal(examples["record"], beats.record[parts.test])
         assert np.array_equal(examples["label"], beats.y[parts.test])
         assert examples["logits"].shape == (len(parts.test), 5)
         assert examples["logits"].dtype == np.float16
@@ -236,11 +237,11 @@ def test_a_group_killed_between_two_of_its_weights_goes_on(made, beats, tmp_path
 
 def test_a_deadline_between_attacks_leaves_the_weights_and_no_record(tmp_path, beats):
     store = Store(tmp_path)
-    train_missing(tiny.CNN, [0], Session(store))
+    train_missing(tiny.PLAIN, [0], Session(store))
     with pytest.raises(OutOfTime):
-        run_once(tiny.CNN, 0, Session(store, deadline=0.0))
+        run_once(tiny.PLAIN, 0, Session(store, deadline=0.0))
     assert store.records() == []
-    weights = store.weights_folder(training_key(tiny.CNN, 0, beats.fingerprint))
+    weights = store.weights_folder(training_key(tiny.PLAIN, 0, beats.fingerprint))
     assert (weights / "weights.safetensors").exists()
 
 
