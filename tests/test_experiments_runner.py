@@ -314,10 +314,14 @@ def test_the_commit_of_a_foreign_repository_is_not_taken(tmp_path, monkeypatch):
 # One interpreter imports everything; its children are killed, or run at the same time.
 CHILDREN = """
 import os, signal, sys
+from pathlib import Path
 import tiny, torch
-from ecgadv.experiments import run, runner, store
+from ecgadv.experiments import evaluate, run, runner, store
 from ecgadv.experiments.progress import Progress
-from ecgadv import cli
+from ecgadv import attacks, cli, data
+
+HEAVY = ("wfdb", "pandas", "matplotlib", "papermill", "requests", "yaml", "scipy")
+print("heavy", *(name for name in HEAVY if name in sys.modules), flush=True)
 
 def die(*ignored, **named):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -337,6 +341,15 @@ KILLS = {
     "before the record is moved": lambda: setattr(store, "_flush", die),
 }
 
+attack = evaluate._Evaluation._attack
+
+def noted(self, what, eps, before):
+    print("attacked", what.name, eps, flush=True)
+    return attack(self, what, eps, before)
+
+def note():
+    evaluate._Evaluation._attack = noted
+
 def fork(root, only, prepare=None):
     child = os.fork()
     if child:
@@ -353,12 +366,16 @@ torch.optim.Adamax([parameter], foreach=True).step()
 tiny.install(tiny.dataset())
 runner.WAIT = 0.01
 base = sys.argv[1]
-for number, kill in enumerate(KILLS.values()):
+for number, (moment, kill) in enumerate(KILLS.items()):
     root = f"{base}/killed-{number}"
     status = os.waitpid(fork(root, "*/at-*", kill), 0)[1]
     assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL, (number, status)
     assert not store.Store(root).records()
-    status = os.waitpid(fork(root, "*/at-*"), 0)[1]
+    again = None
+    if moment == "between two attacks":
+        print("left", *sorted(path.name for path in Path(root).rglob("*.npz")), flush=True)
+        again = note
+    status = os.waitpid(fork(root, "*/at-*", again), 0)[1]
     assert status == 0, (number, status)
 both = [fork(f"{base}/shared", "*") for _ in range(3)]
 assert [os.waitpid(child, 0)[1] for child in both] == [0, 0, 0]
@@ -414,6 +431,24 @@ def test_killed_at_any_moment_and_run_again_gives_the_same_records(children, unk
         for record in records:
             assert_same(record, unkilled[record.key])
         assert leftovers(root) == []
+
+
+def said(children, word):
+    """What follows `word` on each line that begins with it."""
+    lines = [line.split() for line in children[1].stdout.splitlines()]
+    return [tuple(words[1:]) for words in lines if words[:1] == [word]]
+
+
+def test_a_bare_gpu_node_needs_little_to_train_and_attack(children):
+    assert said(children, "heavy") == [()]
+
+
+def test_kill_9_in_an_evaluation_loses_no_finished_attack(children):
+    parts = [(a.name, f"{eps:g}") for a in tiny.ADVERSARIAL.attacks for eps in a.eps]
+    assert [a.name for a in tiny.ADVERSARIAL.attacks[:3]] == ["noise", "pgd-100", "sap"]
+    assert said(children, "left") == [tuple(f"{name}-{eps}.npz" for name, eps in parts[:4])]
+    # Of the first seed what is missing, of the second one all.
+    assert said(children, "attacked") == parts[4:] + parts
 
 
 def test_processes_on_one_folder_make_each_record_once(children, unkilled):

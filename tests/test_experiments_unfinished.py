@@ -2,12 +2,8 @@
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,41 +169,3 @@ def test_the_boundary_attack_is_kept_lot_by_lot(trained, tmp_path, monkeypatch):
     assert [len(args[2]) for args in walked] == [4, 8, 8, 4]  # itself, then the surrogate
     assert record.metrics["boundary"]["pairs"] == 20
     assert len(record.examples()["boundary/distance"]) == 20
-
-
-KILLED = """
-import sys, time, tiny
-from pathlib import Path
-from ecgadv.experiments import evaluate
-from ecgadv.experiments.run import run_once
-from ecgadv.experiments.session import Session
-from ecgadv.experiments.store import Store
-
-tiny.install(tiny.dataset())
-attack = evaluate._Evaluation._attack
-
-def slow(self, what, eps, before):
-    if what.name == "transfer-pgd":
-        Path(sys.argv[1], "now").touch()
-        time.sleep(60)
-    return attack(self, what, eps, before)
-
-evaluate._Evaluation._attack = slow
-run_once(tiny.STUDENT, 0, Session(Store(Path(sys.argv[1])), released=None))
-"""
-
-
-def test_kill_9_in_an_evaluation_loses_no_finished_attack(trained, tmp_path, monkeypatch):
-    session = session_of(trained, tmp_path)
-    command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent) as process:
-        until = time.monotonic() + 60
-        while not (tmp_path / "now").exists():
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-    assert parts_in(tmp_path) == ["pgd-0.05.npz", "pgd-0.1.npz"]
-    attacked = counting(monkeypatch, evaluate._Evaluation, "_attack")
-    record = run_once(tiny.STUDENT, 0, session)
-    assert len(attacked) == 1
-    assert record.metrics == trained[1].metrics
