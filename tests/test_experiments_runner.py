@@ -471,8 +471,8 @@ def test_several_processes_of_one_command(beats, tmp_path, monkeypatch):
     monkeypatch.undo()  # the processes are fresh and see the whole synthetic set
     runner.fingerprint.cache_clear()
     short = replace(SHORT, schedule=replace(tiny.SCHEDULE, epochs=1, epoch_share=0.02))
-    for seed in (0, 1):  # trained here, because a process needs seconds to import an optimizer
-        run.train_missing(short, [seed], run.Session(Store(tmp_path)))
+    # Trained here, because a process needs seconds to import an optimizer.
+    run.train_missing(short, [0, 1], run.Session(Store(tmp_path), released=None))
     todo = [Job(short, (seed,)) for seed in (0, 1)]
     assert run_all(todo, Options(tmp_path, processes=2)) == {job.name: "done" for job in todo}
     assert [record.seed for record in Store(tmp_path).records()] == [0, 1]
