@@ -1,6 +1,7 @@
 """The pairs of recordings that the boundary attack walks between."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,6 +77,29 @@ def test_no_pair_may_be_left():
     y = torch.tensor([1])
     x = torch.zeros(1, 1, 1)
     assert len(pairs._readable(ByBatch(), x, x, x, y, y + 1)) == 0
+
+
+class Level(torch.nn.Module):
+    """Reads the mean of a recording, rounded, as its class."""
+
+    def forward(self, x):
+        return torch.nn.functional.one_hot(x.mean((1, 2)).round().long().clamp(0, 2), 3).float()
+
+
+def test_a_single_pair_that_can_be_read_walks_alone():
+    x = torch.tensor([0.0, 2.0, 1.0])[:, None, None].repeat(1, 1, 8)
+    evaluation = SimpleNamespace(
+        x=x,
+        y=np.array([0, 2, 0]),  # the last one is misread
+        mask=torch.ones(3, 1, 8, dtype=torch.bool),
+        session=SimpleNamespace(device=torch.device("cpu")),
+        batch=4,
+    )
+    both = np.array([[0, 1], [2, 1]])
+    found = pairs._walk(evaluation, Level(), both, {"steps": 2, "window": 1}, seed=0)
+    assert (found["queries"] > 0).tolist() == [True, False]
+    assert np.isnan(found["distance"]).tolist() == [False, True]
+    assert 1.5 <= found["x_adv"][0].mean() < 2 and (found["x_adv"][1] == 1).all()
 
 
 @pytest.mark.usefixtures("tiny_suite")

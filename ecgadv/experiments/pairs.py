@@ -131,9 +131,10 @@ def _walk(evaluation, model: nn.Module, pairs: np.ndarray, options: dict, seed: 
     samples = mask[rows].sum((-2, -1)).sqrt()  # the root of their number: L2 norm to RMS
     ends = predict(model, found.x_adv, batch_size=evaluation.batch).argmax(1)
     distance = torch.where(ends == wanted[1][rows], found.distance.cpu() / samples, torch.nan)
-    walks["x_adv"][rows] = found.x_adv.cpu().numpy()
-    walks["distance"][rows] = distance.numpy()
-    walks["queries"][rows] = found.queries.cpu().numpy()
+    places = rows.numpy()  # numpy takes a tensor of one element for a number, not for an index
+    walks["x_adv"][places] = found.x_adv.cpu().numpy()
+    walks["distance"][places] = distance.numpy()
+    walks["queries"][places] = found.queries.cpu().numpy()
     return walks
 
 
