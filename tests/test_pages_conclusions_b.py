@@ -62,6 +62,10 @@ def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monke
     assert "SPSA left 52.0 %" in text
     assert "on 12 beats, has 100.0 % [100.0, 100.0] clean, and SPSA leaves 66.7 % [" in text
     assert "Under APGD, targeted, which sees gradients, 0.0 % [" in text
+    short = conclusions_b.repeated(log, REPORTED)
+    assert "The log's SPSA left 52.0 % at eps 0.1, ours leaves 66.7 % [" in short
+    assert "with NSR, beta 0.5 (one seed). Under APGD, targeted 0.0 % [" in short
+    assert conclusions_b.repeated(None, REPORTED).endswith("not run.")
     drawn = drawings_b.by_class(log, REPORTED)
     assert "5 directions" in drawn.caption
     names = {sign.indicator.name: sign for sign in failures.signs(log)}
@@ -71,7 +75,8 @@ def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monke
 
 def in_short(found, *, between=None, cnn=None):
     shown = chosen_b.chosen(found, "mlp")
-    return conclusions_b.in_short(shown, [], between=between or {}, cnn=cnn or {})
+    others = {"between": between or {}, "cnn": cnn or {}, "log": chosen_b.of_log(found)}
+    return conclusions_b.in_short(shown, [], **others, reported_path=REPORTED)
 
 
 def test_conclusions_follow_from_paired_differences(mlp, tmp_path):
@@ -83,7 +88,9 @@ def test_conclusions_follow_from_paired_differences(mlp, tmp_path):
     assert "**Between patients:** not run." in text
     assert "**The CNN:** not run." in text
     nothing = chosen_b.chosen(results(tmp_path / "none"), "mlp")
-    assert "not run" in conclusions_b.in_short(nothing, [], between={}, cnn={})
+    assert "not run" in conclusions_b.in_short(
+        nothing, [], between={}, cnn={}, log=None, reported_path=REPORTED
+    )
 
 
 def test_an_interval_with_zero_in_it_is_no_clear_difference(mlp, tmp_path):

@@ -5,24 +5,32 @@ Two networks differ only if the interval of their difference leaves out 0; else 
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ecgadv.pages.captions_b import drawn
 from ecgadv.pages.cells import percent
-from ecgadv.pages.chosen_b import SHOWN_EPS
+from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS, STRONGEST
 from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.judgements import Judgement, within
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.paired import difference
 from ecgadv.pages.result import AREA_TO, IN_RANGE, WORST, Result
+from ecgadv.pages.sentences_b import in_log
 
 Chosen = Mapping[str, Result | None]
 NO_DIFFERENCE = "no clear difference"
 
 
 def in_short(
-    results: Chosen, judgements: Sequence[Judgement], *, between: Chosen, cnn: Chosen
+    results: Chosen,
+    judgements: Sequence[Judgement],
+    *,
+    between: Chosen,
+    cnn: Chosen,
+    log: Result | None,
+    reported_path: str | Path,
 ) -> Markdown:
     """Open the chapter with what was found.
 
@@ -31,6 +39,8 @@ def in_short(
         judgements: the verdicts on the claims.
         between: the MLP's on the split between patients.
         cnn: the CNN's, of the first profile that has any.
+        log: the network of the authors' log under that log's attack, None where not run.
+        reported_path: reported.yml, which has the log.
     """
     nsr, plain = nsr_and_undefended(results)
     if not nsr or not plain:
@@ -38,6 +48,7 @@ def in_short(
     lines = [
         gained(nsr, plain),
         taken(nsr, plain),
+        repeated(log, reported_path),
         weakest_class(nsr),
         beside_others(nsr, results),
         cost(nsr, plain),
@@ -89,6 +100,26 @@ def taken(nsr: Result, plain: Result) -> str:
     if before.value <= 0:
         return f"{text}."
     return f"{text}: the stronger attacks take {percent(1 - after.value / before.value)} % of it."
+
+
+def repeated(log: Result | None, path: str | Path) -> str:
+    """Set the one accuracy under attack that is known of the authors beside ours."""
+    theirs = in_log(path, attack="spsa", eps=SHOWN_EPS)
+    if log is None or isinstance(theirs, str):
+        return "**The authors' log, repeated:** not run."
+    ours, stronger = (log.accuracy(attack, SHOWN_EPS) for attack in ("spsa", STRONGEST))
+    return (
+        f"**The authors' log, repeated.** The log's SPSA left {percent(theirs)} % at eps "
+        f"{SHOWN_EPS:g}, ours leaves {percent(ours.value)} % [{percent(ours.low)}, "
+        f"{percent(ours.high)}] of {ours.both.n_examples} beats with {log.name} "
+        f"({_seeds(log)}). Under {NAMES[STRONGEST]} {percent(stronger.value)} % "
+        f"[{percent(stronger.low)}, {percent(stronger.high)}] of the same beats hold."
+    )
+
+
+def _seeds(result: Result) -> str:
+    number = len(result.seeds)
+    return "one seed" if number == 1 else f"{number} seeds"
 
 
 def weakest_class(nsr: Result) -> str:

@@ -97,9 +97,7 @@ def beside_log(log: Result | None, nsr: Result | None, path: str | Path) -> Mark
     """
     if log is None and nsr is None:
         return Markdown("*Our side of the comparison: not run.*")
-    where = {"paper": "ma2022", "network": "mlp", "defense": "nsr-0.5", "metric": "accuracy"}
-    clean = reported(path, dataset="mitdb", attack="none", **where)
-    spsa = reported(path, dataset="mitdb", attack="spsa", eps=SHOWN_EPS, **where)
+    clean, spsa = in_log(path, attack="none"), in_log(path, attack="spsa", eps=SHOWN_EPS)
     if isinstance(clean, str) or isinstance(spsa, str):
         return Markdown("*The authors' log: not transcribed.*")
     theirs = (
@@ -118,6 +116,12 @@ def beside_log(log: Result | None, nsr: Result | None, path: str | Path) -> Mark
         f"{at_worst} %. Network, beta and beats differ, so this neither confirms nor refutes their "
         "PGD; the table of attack checks does that."
     )
+
+
+def in_log(path: str | Path, **which) -> float | str:
+    """Return an accuracy of the authors' log, or "not transcribed"."""
+    where = {"paper": "ma2022", "network": "mlp", "defense": "nsr-0.5", "metric": "accuracy"}
+    return reported(path, dataset="mitdb", **where, **which)
 
 
 def _by_the_log(log: Result) -> str:
