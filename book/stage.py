@@ -13,7 +13,8 @@ from ecgadv import claims, figures
 from ecgadv.experiments import provenance
 
 PAGES = ("*.md", "*.bib")
-FRAGMENTS = ("effects-protocol-a", "effects-protocol-b")  # what notebooks write for other pages
+# What notebooks write for other pages.
+FRAGMENTS = ("effects-protocol-a", "effects-protocol-b", "findings-b")
 
 
 def stage(

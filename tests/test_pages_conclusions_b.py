@@ -51,6 +51,16 @@ def test_the_log_of_the_authors_stands_beside_ours(mlp):
     assert "neither confirms nor refutes" in text
 
 
+def test_the_front_page_says_what_stands_out_or_that_it_was_not_run(mlp, tmp_path):
+    text = conclusions_b.stands_out(chosen_b.chosen(mlp, "mlp"), None, REPORTED)
+    begin = ["* **Under stronger attacks.**", "* **The authors' log", "* **Beside the other"]
+    assert [line.startswith(b) for line, b in zip(text.splitlines(), begin, strict=True)] == [
+        True
+    ] * 3
+    nothing = chosen_b.chosen(results(tmp_path / "none"), "mlp")
+    assert "not run" in conclusions_b.stands_out(nothing, None, REPORTED)
+
+
 def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monkeypatch):
     attacks = (Attack("spsa", "spsa", (0.1,), {"steps": 7, "samples": 5}), ATTACKS[-1])
     config = replace(suites.paper_b_log(), attacks=(attacks[0], replace(attacks[1], eps=(0.1,))))

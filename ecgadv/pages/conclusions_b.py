@@ -59,6 +59,19 @@ def in_short(
     return Markdown("\n".join(f"* {line}" for line in lines))
 
 
+def stands_out(results: Chosen, log: Result | None, reported_path: str | Path) -> Markdown:
+    """Return what the front page says of paper B: what stronger attacks take of NSR's gain.
+
+    Args:
+        results, log, reported_path: as for `in_short`.
+    """
+    nsr, plain = nsr_and_undefended(results)
+    if not nsr or not plain:
+        return Markdown("*The comparison of NSR with the undefended network: not run.*")
+    lines = [taken(nsr, plain), repeated(log, reported_path), beside_others(nsr, results)]
+    return Markdown("\n".join(f"* {line}" for line in lines))
+
+
 def nsr_and_undefended(results: Chosen) -> tuple[Result | None, Result | None]:
     """Return NSR at the authors' strength and the undefended network, None where not run."""
     nsr = next((r for d, r in results.items() if r and d.startswith("nsr")), None)
