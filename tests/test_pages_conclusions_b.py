@@ -9,7 +9,16 @@ from recorded import ATTACKS, LEVELS, held, results, write, write_record
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import Attack
 from ecgadv.figures import Table
-from ecgadv.pages import chosen_b, conclusions_b, drawings_b, failures, live, sentences_b, todo
+from ecgadv.pages import (
+    chosen_b,
+    conclusions_b,
+    drawings_b,
+    failures,
+    live,
+    padding_b,
+    sentences_b,
+    todo,
+)
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 
@@ -146,11 +155,22 @@ def test_a_defense_below_no_defense_is_named(mlp, tmp_path):
     assert "not run" in sentences_b.below_undefended(dict.fromkeys(shown))
 
 
-def test_a_suspicion_that_no_run_tested_is_called_so(mlp, tmp_path):
-    assert "**not run**" in sentences_b.padding(chosen_b.chosen(mlp, "mlp", variant="corrected"))
-    write(tmp_path, "beatwise/mlp/at-0.1/corrected")
-    tested = chosen_b.chosen(results(tmp_path), "mlp", variant="corrected")
-    assert "adversarial training, eps 0.1, below" in sentences_b.padding(tested)
+def test_the_padding_is_attacked_and_left_alone_side_by_side(mlp, tmp_path):
+    nothing = padding_b.pairs(mlp)
+    assert padding_b.table(nothing).columns["protocol"] == ["not run"]
+    assert padding_b.most(nothing).count("not run") == 2
+    write(tmp_path, "beatwise/mlp/ce/faithful-masked", shares=(1, 0, 0))
+    write(tmp_path, "beatwise/mlp/at-0.1/faithful", shares=(1 / 3, 0, 0))
+    write(tmp_path, "beatwise/mlp/at-0.1/faithful-masked", shares=(1, 1, 2 / 3))
+    found = padding_b.pairs(results(tmp_path))
+    columns = padding_b.table(found).columns
+    assert columns["defense"] == ["undefended", "adversarial training, eps 0.1"]
+    assert columns["eps 0.1, all attacked, %"] == ["0.0", "0.0"]
+    assert columns["eps 0.1, padding left alone, %"] == ["0.0", "66.7"]
+    assert columns["seeds"] == ["2 and 1", "1 and 1"]
+    told = padding_b.most(found)
+    assert "adversarial training, eps 0.1 has the largest AUC(0.1), " in told
+    assert "costs most to adversarial training, eps 0.1: " in told
 
 
 def test_what_is_missing_comes_with_its_command_and_cost(mlp):

@@ -22,6 +22,7 @@ ATTACK_NAMES = {
 # With the attack that only the network of the authors' log is put through.
 NAMES = {**ATTACK_NAMES, "spsa": "SPSA"}
 LOG = "log"  # the variant of that network
+PROTOCOLS = ("faithful", "corrected")  # the variants that are put through all attacks
 STRONGEST = "apgd-t"  # the single attack that finds most
 SHOWN_EPS = 0.1  # paper B sums its curves up to here
 SHORT = {"cross-entropy": "ce", "adversarial": "at"}

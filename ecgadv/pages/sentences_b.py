@@ -162,14 +162,6 @@ def below_undefended(results: Mapping[str, Result | None]) -> Markdown:
     return Markdown(f"{text} **Below it**, on the same beats: {'; '.join(below)}.")
 
 
-def padding(corrected: Mapping[str, Result | None]) -> Markdown:
-    """Say whether the suspicion about the padding was tested."""
-    ran = [r.name for d, r in corrected.items() if r and d.startswith("at")]
-    if ran:
-        return Markdown(f"The corrected runs that test this suspicion: {', '.join(ran)}, below.")
-    return Markdown("The corrected runs that would test this suspicion: **not run**.")
-
-
 def people(between: Mapping[str, Result | None]) -> Markdown:
     """Say who stands in the split between patients, and which class mean to read with care."""
     text = f"The split: {DS_NOTE}"
