@@ -61,13 +61,17 @@ def test_the_log_of_the_authors_stands_beside_ours(mlp):
 
 
 def test_the_front_page_says_what_stands_out_or_that_it_was_not_run(mlp, tmp_path):
-    text = conclusions_b.stands_out(chosen_b.chosen(mlp, "mlp"), None, REPORTED)
-    begin = ["* **Under stronger attacks.**", "* **The authors' log", "* **Beside the other"]
-    assert [line.startswith(b) for line, b in zip(text.splitlines(), begin, strict=True)] == [
-        True
-    ] * 3
+    text = conclusions_b.stands_out(chosen_b.chosen(mlp, "mlp"), {}, None, REPORTED)
+    heads = [line.split("**")[1] for line in text.splitlines()]
+    assert heads == [
+        "Under stronger attacks.",
+        "The authors' log, repeated:",
+        "Beside the other defenses:",
+        "The recording alone, trained by the authors' protocol",
+        "The recording alone, trained as corrected",
+    ]
     nothing = chosen_b.chosen(results(tmp_path / "none"), "mlp")
-    assert "not run" in conclusions_b.stands_out(nothing, None, REPORTED)
+    assert "not run" in conclusions_b.stands_out(nothing, {}, None, REPORTED)
 
 
 def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monkeypatch):
@@ -158,7 +162,7 @@ def test_a_defense_below_no_defense_is_named(mlp, tmp_path):
 def test_the_padding_is_attacked_and_left_alone_side_by_side(mlp, tmp_path):
     nothing = padding_b.pairs(mlp)
     assert padding_b.table(nothing).columns["protocol"] == ["not run"]
-    assert padding_b.most(nothing).count("not run") == 2
+    assert padding_b.order(nothing).count("not run") == 2
     write(tmp_path, "beatwise/mlp/ce/faithful-masked", shares=(1, 0, 0))
     write(tmp_path, "beatwise/mlp/at-0.1/faithful", shares=(1 / 3, 0, 0))
     write(tmp_path, "beatwise/mlp/at-0.1/faithful-masked", shares=(1, 1, 2 / 3))
@@ -168,9 +172,11 @@ def test_the_padding_is_attacked_and_left_alone_side_by_side(mlp, tmp_path):
     assert columns["eps 0.1, all attacked, %"] == ["0.0", "0.0"]
     assert columns["eps 0.1, padding left alone, %"] == ["0.0", "66.7"]
     assert columns["seeds"] == ["2 and 1", "1 and 1"]
-    told = padding_b.most(found)
-    assert "adversarial training, eps 0.1 has the largest AUC(0.1), " in told
-    assert "costs most to adversarial training, eps 0.1: " in told
+    told = padding_b.order(found)
+    # Trapezoids over eps 0, 0.01, 0.05, 0.1: 1, 1, 1, 2/3 and 1, 1, 0, 0.
+    assert "is adversarial training, eps 0.1 91.7 % [" in told
+    assert told.index("eps 0.1 91.7") < told.index("undefended 30.0 % [")
+    assert "(n = 12, 1 seed)" in told and "as corrected**: not run" in told
 
 
 def test_what_is_missing_comes_with_its_command_and_cost(mlp):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgadv.pages import padding_b
 from ecgadv.pages.captions_b import drawn
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS, STRONGEST
@@ -59,17 +60,20 @@ def in_short(
     return Markdown("\n".join(f"* {line}" for line in lines))
 
 
-def stands_out(results: Chosen, log: Result | None, reported_path: str | Path) -> Markdown:
+def stands_out(
+    results: Chosen, alone: padding_b.Pairs, log: Result | None, reported_path: str | Path
+) -> Markdown:
     """Return what the front page says of paper B: what stronger attacks take of NSR's gain.
 
     Args:
         results, log, reported_path: as for `in_short`.
+        alone: the defenses with the padding attacked and left alone.
     """
     nsr, plain = nsr_and_undefended(results)
     if not nsr or not plain:
         return Markdown("*The comparison of NSR with the undefended network: not run.*")
     lines = [taken(nsr, plain), repeated(log, reported_path), beside_others(nsr, results)]
-    return Markdown("\n".join(f"* {line}" for line in lines))
+    return Markdown("\n".join([*(f"* {line}" for line in lines), padding_b.order(alone)]))
 
 
 def nsr_and_undefended(results: Chosen) -> tuple[Result | None, Result | None]:

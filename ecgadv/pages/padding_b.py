@@ -53,24 +53,26 @@ def table(found: Pairs) -> Table:
     return of_rows(head, rows or [(NOT_RUN, *[""] * (len(head) - 1))])
 
 
-def most(found: Pairs) -> Markdown:
-    """Say which defense of either protocol holds most once the padding is left alone."""
-    lines = []
-    for variant in PROTOCOLS:
-        areas = {
-            bare.name: (whole.area(STRONGEST).value, bare.area(STRONGEST).value)
-            for (protocol, _), (whole, bare) in found.items()
-            if protocol == variant
-        }
-        if not areas:
-            lines.append(f"* Protocol {variant}: {NOT_RUN}.")
-            continue
-        best = max(areas, key=lambda name: areas[name][1])
-        gained = max(areas, key=lambda name: areas[name][1] - areas[name][0])
-        before, after = (percent(value) for value in areas[gained])
-        lines.append(
-            f"* Protocol {variant}, under {NAMES[STRONGEST]} with the padding left alone: {best} "
-            f"has the largest AUC(0.1), {percent(areas[best][1])} %. The padding costs most to "
-            f"{gained}: {before} % with it attacked, {after} % without."
-        )
-    return Markdown("\n".join(lines))
+def order(found: Pairs) -> Markdown:
+    """Say how much the defenses of either protocol hold once the padding is left alone."""
+    return Markdown("\n".join(f"* {_order(found, variant)}" for variant in PROTOCOLS))
+
+
+def _order(found: Pairs, variant: str) -> str:
+    """Return the defenses of one protocol by their AUC, the largest first."""
+    words = {"faithful": "trained by the authors' protocol", "corrected": "trained as corrected"}
+    own = [bare for (protocol, _), (_, bare) in found.items() if protocol == variant]
+    lead = f"**The recording alone, {words[variant]}**"
+    if not own:
+        return f"{lead}: {NOT_RUN}."
+    own.sort(key=lambda r: -r.area(STRONGEST).value)
+    told = [
+        f"{r.name} {percent(area.value)} % [{percent(area.low)}, {percent(area.high)}]"
+        for r, area in ((r, r.area(STRONGEST)) for r in own)
+    ]
+    seeds = sorted({len(r.seeds) for r in own})
+    number = " or ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds")
+    return (
+        f"{lead}: AUC(0.1) under {NAMES[STRONGEST]}, with the padding left alone, is "
+        f"{'; '.join(told)} (n = {own[0].attacked(STRONGEST):,}, {number})."
+    )
