@@ -334,6 +334,10 @@ def test_verify_sees_tampered_weights(made, tmp_path):
     record.weights.unlink()
     with pytest.raises(EcgadvError, match=r"has no weights here; add --retrain"):
         verify(record, Session(Store(tmp_path)), retrain=False)
+    # Another record of the same training has them.
+    released = Store(made[tiny.PLAIN.label, 0].path.parent)
+    session = Session(Store(tmp_path), released=released)
+    assert verify(record, session, retrain=False).largest == 0
 
 
 def test_verify_refuses_other_data_and_another_protocol(made, tmp_path, monkeypatch):

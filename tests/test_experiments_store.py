@@ -180,6 +180,15 @@ def test_release_copies_a_record_and_may_do_so_again(weights, tmp_path):
         ).read_bytes()
 
 
+def test_weights_are_released_once(tmp_path):
+    first, second, other = (write(tmp_path / "runs" / key) for key in ("a", "b", "c"))
+    other.weights.write_bytes(b"of another network")
+    for record in (first, second, other, first):
+        release(record, tmp_path / "records", weights=True)
+    kept = {key: Record(tmp_path / "records" / key).weights.exists() for key in "abc"}
+    assert kept == {"a": True, "b": False, "c": True}
+
+
 def test_a_release_without_the_wanted_weights_fails_and_leaves_nothing(tmp_path):
     record = write(tmp_path / "runs" / "key")
     record.weights.unlink()

@@ -206,12 +206,22 @@ def find(name: str, folders: Sequence[Path]) -> Record:
 
 
 def release(record: Record, folder: Path, *, weights: bool) -> None:
-    """Copy a record into the folder of released ones, with its weights if wanted."""
+    """Copy a record into the folder of released ones, with its weights if wanted.
+
+    Weights that another record there has are not kept twice: `Session.weights` finds them.
+    """
     with Store(folder).publish(folder / record.key) as part:
         for name in ("run.json", "metrics.json", "examples.npz"):
             shutil.copyfile(record.path / name, part / name)
-        if weights:
+        if weights and not _has_twin(record, folder):
             shutil.copyfile(record.weights, part / record.weights.name)
+
+
+def _has_twin(record: Record, folder: Path) -> bool:
+    """Return whether another record in the folder has the same weights."""
+    others = [r for r in Store(folder).records() if r.key != record.key and r.weights.exists()]
+    own = record.weights.read_bytes()
+    return any(other.weights.read_bytes() == own for other in others)
 
 
 def _flush(path: Path) -> None:

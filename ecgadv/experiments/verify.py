@@ -73,9 +73,10 @@ def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
             train_missing(config, record.run["training"]["seeds_together"], aside)
             again = run_once(config, seed, aside)
             return compare(record, again.metrics, again.examples())
-    if not record.weights.exists():
+    weights = record.weights if record.weights.exists() else session.weights(config, seed)
+    if weights is None:
         raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
-    model = load_model(config, dataset, record.weights).to(session.device)
+    model = load_model(config, dataset, weights).to(session.device)
     return compare(record, *evaluate(config, seed, model, dataset, session))
 
 
