@@ -181,7 +181,7 @@ def test_the_padding_is_attacked_and_left_alone_side_by_side(mlp, tmp_path):
 
 def test_what_is_missing_comes_with_its_command_and_cost(mlp):
     text = todo.to_do(mlp, "paper-b", "The sweep", "beatwise/mlp/nsr-*/faithful")
-    assert "The sweep: 25 runs missing; about 0 hours" in text  # of 27, like runs took 12 s
+    assert "The sweep: 25 runs missing; about 0.1 hours" in text  # of 27, like runs took 12 s
     assert "`ecgadv run paper-b --profile paper --only 'beatwise/mlp/nsr-*/faithful'`" in text
     unknown = todo.to_do(mlp, "paper-b", "It", "beatwise/cnn/ce/faithful")
     assert "3 runs missing; their cost was not measured" in unknown
@@ -192,7 +192,7 @@ def test_the_cost_of_what_is_missing_counts_what_was_taken_over(mlp):
     missing = "beatwise/mlp/nsr-*/faithful"
     for record in mlp.one(defense="nsr-0.4").records:
         record.run["taken_over"] = {"record": "abc", "attacks": ["sap"], "seconds": 3588.0}
-    assert "; about 25 hours" in todo.to_do(mlp, "paper-b", "The sweep", missing)
+    assert "; about 25.0 hours" in todo.to_do(mlp, "paper-b", "The sweep", missing)
     for record in mlp.one(defense="nsr-0.4").records:
         del record.run["taken_over"]["seconds"]
     assert "their cost was not measured" in todo.to_do(mlp, "paper-b", "The sweep", missing)

@@ -34,7 +34,7 @@ def to_do(results: Results, suite: str, what: str, only: str) -> Markdown:
     if None not in costs:
         devices = ", ".join(sorted({record.run["device"] for record in results.records}))
         cost = (
-            f"about {sum(costs) / 3600:.0f} hours one after the other, by what runs of the same "
+            f"about {sum(costs) / 3600:.1f} hours one after the other, by what runs of the same "
             f"network and loss took here ({devices}, shared by several)"
         )
     return Markdown(
