@@ -123,17 +123,24 @@ def test_the_targeted_margin_and_its_gradient():
     torch.testing.assert_close(found[differ], expected[differ])
 
 
+class Rippled(Network):
+    """The same with ripples, so that plain steps end at maxima that are not the highest."""
+
+    def forward(self, x):
+        return torch.sin(3 * (x.flatten(1) - 0.5) @ self.first) @ self.last
+
+
 def test_breaks_more_than_plain_steps_of_the_same_cost():
-    network = Network(classes=5)
+    network = Rippled(classes=5)
     x = torch.rand(200, 1, 40, generator=torch.Generator().manual_seed(2))
-    y, threat = network(x).argmax(-1), Threat(0.02, low=0.0, high=1.0)
+    y, threat = network(x).argmax(-1), Threat(0.005, low=0.0, high=1.0)
 
     def held(attack, **options):
         found = attack(network, x, y, threat, generator=torch.Generator().manual_seed(0), **options)
         return int((network(found).argmax(-1) == y).sum())
 
-    plain = held(pgd, steps=40, step_size=0.002, loss="margin", restarts=4, early_stop=True)
-    assert held(apgd, steps=40, targets=4) <= plain < len(x)
+    plain = held(pgd, steps=40, step_size=0.0005, loss="margin", restarts=4, early_stop=True)
+    assert held(apgd, steps=40, targets=4) < plain < len(x)
 
 
 @pytest.mark.parametrize(

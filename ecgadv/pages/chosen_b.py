@@ -44,9 +44,9 @@ def chosen(
     return {d: results.one(**where, defense=d) for d in authors_defenses(network)}
 
 
-def of_log(results: Results, network: str = "mlp") -> Result | None:
+def of_log(results: Results) -> Result | None:
     """Return the network of the authors' log under that log's attack, or None."""
-    return results.one(split="beatwise", network=network, variant=LOG)
+    return results.one(split="beatwise", network="mlp", variant=LOG)
 
 
 def area_on_common(result: Result, attack: str) -> float:

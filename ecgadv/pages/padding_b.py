@@ -14,12 +14,12 @@ from ecgadv.pages.results import Results
 Pairs = Mapping[tuple[str, str], tuple[Result, Result]]
 
 
-def pairs(results: Results, network: str = "mlp") -> Pairs:
-    """Return the defenses that were run both ways, of the authors' protocol and the corrected."""
+def pairs(results: Results) -> Pairs:
+    """Return the MLP's defenses that were run both ways, of either protocol."""
     found = {}
     for variant in PROTOCOLS:
-        whole = chosen(results, network, variant=variant)
-        bare = chosen(results, network, variant=f"{variant}-masked")
+        whole = chosen(results, "mlp", variant=variant)
+        bare = chosen(results, "mlp", variant=f"{variant}-masked")
         both = {d: (whole[d], bare[d]) for d in whole if whole[d] and bare[d]}
         found |= {(variant, defense): pair for defense, pair in both.items()}
     return found
