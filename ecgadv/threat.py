@@ -104,13 +104,22 @@ class Threat:
         return moved if mask is None else torch.where(mask, moved, x)
 
     def random_start(
-        self, x: Tensor, *, mask: Tensor | None = None, generator: torch.Generator | None = None
+        self,
+        x: Tensor,
+        *,
+        mask: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        clip: bool = True,
     ) -> Tensor:
         """Return x plus a perturbation drawn uniformly from the budget, then projected.
 
         "linf" draws from [-eps, eps] at each place, "l2" from the ball over the places where
-        `mask` is True. Without a generator torch's default one is used.
+        `mask` is True. Without a generator torch's default one is used. Without `clip` the
+        bounds of the signal do not count: paper B's authors take their first gradient there.
         """
+        if not clip:
+            free = replace(self, low=None, high=None)
+            return free.random_start(x, mask=mask, generator=generator)
         if self.norm == "linf":
             noise = _uniform(x.shape, x, generator).mul_(2).sub_(1).mul_(_like(self.eps, x))
             return torch.clamp(noise.add_(x), *self.box(x, mask))

@@ -50,8 +50,8 @@ class Schedule:
     keep: str = "last"  # epoch; "best" is the first one of the highest validation accuracy
     precision: str = "fp32"  # of the arithmetic on the device: fp32, tf32 or bf16
     decay: float = 0.0  # before each step p -= lr * decay * (sign(p) + p)
-    normalize: bool = False  # kernels back to unit norm after each step
-    redraw_dead: bool = False  # draw kernels anew that had no gradient for an epoch
+    normalize: bool = False  # kernels to unit norm at the start of each batch
+    redraw_dead: bool = False  # draw kernels anew that had no gradient for an epoch, between epochs
     steps_per_batch: int = 1  # 2 repeats a slip of the authors' adversarial CNN (row B4)
 
     def __post_init__(self):
@@ -165,8 +165,6 @@ def train(
         model.parameters(), lr=schedule.learning_rate, foreach=True
     )
     dead = DeadKernels(model.normalized_layers()) if schedule.redraw_dead else None
-    if schedule.normalize:
-        normalize_kernels(model.normalized_layers())
     history, best = _resume(checkpoint, model, optimizer)
     devices = [samples.x.device] if samples.x.is_cuda else []
     for epoch in range(len(history), schedule.epochs):
@@ -179,12 +177,14 @@ def train(
         with torch.random.fork_rng(devices), computing_in(schedule.precision, samples.x.device):
             torch.manual_seed(word)
             total = _epoch(model, current, samples, schedule, optimizer, dead, seeds, epoch)
-        redrawn = dead.redraw(generator) if dead else 0
-        line = {"epoch": epoch + 1, "loss": total, "redrawn": redrawn}
+        line = {"epoch": epoch + 1, "loss": total, "redrawn": 0}
         if schedule.keep == "best":
             line["validation"] = validate(model)
             if line["validation"] > max((h["validation"] for h in history), default=-math.inf):
                 best = copy.deepcopy(model.state_dict())
+        # Never after the last epoch: a kernel just drawn is random, and the network is evaluated.
+        if dead and epoch + 1 < schedule.epochs:
+            line["redrawn"] = dead.redraw(generator)
         history.append(line | {"seconds": time.monotonic() - began})
         _save(checkpoint, model, optimizer, history, best)
         if on_epoch:
@@ -209,6 +209,8 @@ def _epoch(model, loss, samples, schedule, optimizer, dead, seeds, epoch) -> flo
             share = (epoch + number / len(batches)) / schedule.epochs
             optimizer.param_groups[0]["lr"] = schedule.learning_rate * one_cycle(share)
         optimizer.zero_grad()
+        if schedule.normalize:
+            normalize_kernels(model.normalized_layers())
         value = loss(model, samples.x[index], target[index], mask)
         value.backward()
         if dead:
@@ -243,8 +245,6 @@ def _step(model: nn.Module, optimizer: torch.optim.Optimizer, schedule: Schedule
             p.sub_(torch.sign(p).add_(p), alpha=rate)
     for _ in range(schedule.steps_per_batch):
         optimizer.step()
-    if schedule.normalize:
-        normalize_kernels(model.normalized_layers())
 
 
 def _resume(checkpoint: Path | None, model, optimizer) -> tuple[list[dict], dict | None]:

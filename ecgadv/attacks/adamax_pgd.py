@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ecgadv.attacks.checks import check_norm, check_options, check_shapes, check_values
 from ecgadv.attacks.frozen import frozen
+from ecgadv.attacks.gradient import input_gradient
 from ecgadv.attacks.search import Best, search
 from ecgadv.threat import Threat
 
@@ -27,12 +28,18 @@ def adamax_pgd(
     step_size: float,
     mask: Tensor | None = None,
     generator: torch.Generator | None = None,
+    clip_start: bool = True,
 ) -> Tensor:
     """Return examples (..., B, C, L) that raise the cross-entropy within a "linf" threat.
 
     From a random start, `steps` steps of Adamax with learning rate `step_size` (units of x)
     along the sign of the gradient, each followed by the projection. A sample is done with its
     first misclassified iterate; the others return their iterate of highest loss.
+
+    Arguments:
+        clip_start: bring the random start within the bounds of the signal first. The authors do
+            not (PROTOCOLS 3.4): with False the first gradient is taken at the unclipped start,
+            which gives a direction but, being outside the threat, is no example itself.
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient.
     """
@@ -41,13 +48,15 @@ def adamax_pgd(
     check_shapes(x, y, mask)
     check_values(x, threat)
     x = x.detach()
-    start = threat.random_start(x, mask=mask, generator=generator)
+    start = threat.random_start(x, mask=mask, generator=generator, clip=clip_start)
     iterate = AdamaxIterate(
         start, torch.zeros_like(x), torch.zeros_like(x), threat.box(x, mask), step_size
     )
     best = Best(x, loss="ce", stop_at_success=True)
     with frozen(model):
-        search(model, iterate, y, mask, best, loss="ce", steps=steps)
+        if not clip_start:
+            iterate.step(input_gradient(model, iterate.example(), y, mask, "ce")[1])
+        search(model, iterate, y, mask, best, loss="ce", steps=steps - (not clip_start))
     return best.result()
 
 

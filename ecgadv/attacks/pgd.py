@@ -23,6 +23,7 @@ def pgd(
     generator: torch.Generator | None = None,
     loss: str = "ce",
     random_start: bool = True,
+    clip_start: bool = True,
     restarts: int = 1,
     early_stop: bool = False,
     keep: str = "best",
@@ -36,6 +37,9 @@ def pgd(
             gradient for "linf", along the gradient of length 1 for "l2".
         loss: "ce" (cross-entropy) or "margin" (max_{i != y} z_i - z_y).
         random_start, restarts: begin uniformly within the budget, so many times.
+        clip_start: bring the random start within the bounds of the signal before the first
+            gradient; False (only with keep="last") is the order of paper B's authors, whose
+            clipping begins with the first step (PROTOCOLS 3.4).
         early_stop: let a sample leave the batch once misclassified (x of three dimensions).
         keep: "best" returns each sample's best example, where a misclassified one beats any
             correct one; "last" returns the last iterate, which is all that training needs: no
@@ -46,13 +50,13 @@ def pgd(
     """
     check_options(loss=loss, keep=keep, step_size=step_size, steps=steps, restarts=restarts)
     check_shapes(x, y, mask)
-    _check_combination(x, random_start, restarts, early_stop, keep)
+    _check_combination(x, random_start, clip_start, restarts, early_stop, keep)
     x = x.detach()
 
     def start() -> Tensor:
         if not random_start:
             return x.clone()
-        return threat.random_start(x, mask=mask, generator=generator)
+        return threat.random_start(x, mask=mask, generator=generator, clip=clip_start)
 
     with frozen(model, train_mode=train_mode):
         if keep == "last":
@@ -108,7 +112,9 @@ class PGDIterate:
         )
 
 
-def _check_combination(x, random_start, restarts, early_stop, keep):
+def _check_combination(x, random_start, clip_start, restarts, early_stop, keep):
+    if not clip_start and (keep == "best" or not random_start):
+        raise EcgadvError("clip_start=False needs random_start=True and keep='last'")
     if restarts > 1 and (keep == "last" or not random_start):
         raise EcgadvError(f"restarts={restarts} needs random_start=True and keep='best'")
     if early_stop and (keep == "last" or x.dim() != 3):

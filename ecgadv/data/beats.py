@@ -1,8 +1,10 @@
-"""The form of a beat in the Kaggle heartbeat csv, paper B's input, cut from any 125 Hz signal.
+"""The rows of the Kaggle heartbeat csv, paper B's input, cut from a recording by their true rule.
 
-Kachuee et al., arXiv:1805.00794, section III-A: from an R peak over 1.2 median RR intervals of its
-10 s window, zero-padded. Where the text and the published rows differ the rows decide: each beat is
-min-max normalised by itself, and its values are rounded A/D counts.
+The rule was recovered from genuine rows, which it gives bit for bit (PROTOCOLS part 1). It is not
+what Kachuee et al., arXiv:1805.00794, section III-A, describe (125 Hz, 1.2 median RR intervals):
+a row starts at a beat's annotation and spans the interval to the next annotation, of whatever
+type, and a fifth of the one after; every third sample of the 360 Hz counts is taken without a
+filter, so that rows are at 120 Hz; the whole of it is min-max normalised, then cut or padded.
 """
 
 import numpy as np
@@ -10,73 +12,83 @@ import numpy as np
 from ecgadv.data.dataset import Dataset
 
 CLASSES = ("N", "S", "V", "F", "Q")
-FS = 125  # Hz
+RECORDED_FS = 360  # Hz, of the signal that rows are cut from
+STEP = 3  # every so many samples are taken
+FS = RECORDED_FS // STEP  # Hz, of the rows
 LENGTH = 187  # samples; a longer beat is cut, a shorter one padded with zeros
-STRETCH = 1.2  # a beat spans this many median RR intervals
-WINDOW = 10  # seconds
-SEARCH = 1  # samples between an annotation and the peak it marks
+OVERLAP = 0.2  # the share of the next interval that a row spans beside its own
 
 
-def window_rr(r_peaks, *, fs):
-    """Median RR interval of the 10 s window in which each beat starts.
-
-    An interval belongs to the window of its first beat. The last beat has no interval and is
-    dropped, as the csv drops it.
+def windows(samples, is_beat):
+    """Where the row of each beat lies: of every beat but one that is the last annotation.
 
     Args:
-        r_peaks: int (n,), samples, ascending.
-        fs: sampling rate of `r_peaks` in Hz.
+        samples: int (n,), the annotations of all types, ascending, in samples at RECORDED_FS.
+        is_beat: bool (n,), True for annotations that are beats.
 
     Returns:
-        float (n - 1,), in samples.
+        dict of arrays (m,), one value a row:
+        `annotation`, its place among all annotations; `onset`, where it starts and `span`, how
+        many samples it reaches over, both at RECORDED_FS; `other`, True if one of the two
+        annotations that set the span is no beat; `guessed`, True if the one after the next does
+        not exist. No genuine row at hand says what the span is then: 1.2 own intervals is our
+        guess.
     """
-    intervals = np.diff(r_peaks)
-    windows = r_peaks[:-1] // (WINDOW * fs)
-    median = np.empty(len(intervals))
-    for window in np.unique(windows):
-        inside = windows == window
-        median[inside] = np.median(intervals[inside])
-    return median
-
-
-def cut(signal, *, peaks, lengths):
-    """Cut beats from a signal in A/D counts.
-
-    Args:
-        signal: int (T,), 125 Hz.
-        peaks: (n,), annotated R peaks, in samples of `signal`.
-        lengths: (n,), samples wanted of each beat; at least 1 and at most LENGTH are given.
-
-    Returns:
-        dict: `counts`, uint16, the beats end to end, each less its own minimum; `length` and
-        `range`, (n,), the samples of a beat and its maximum count.
-    """
-    pieces = []
-    for peak, length in zip(peaks, lengths, strict=True):
-        start = _summit(signal, int(peak))
-        piece = signal[start : start + min(max(int(length), 1), LENGTH)]
-        pieces.append(piece - piece.min())
+    samples, is_beat = np.asarray(samples, np.int64), np.asarray(is_beat, bool)
+    beat = np.flatnonzero(is_beat[:-1])
+    after = np.minimum(beat + 2, len(samples) - 1)
+    guessed = after == beat + 1
+    own, following = samples[beat + 1] - samples[beat], samples[after] - samples[beat + 1]
+    # The sum is cut to a whole number, as the rows demand; rounding gives other lengths.
+    span = (own + OVERLAP * np.where(guessed, own, following)).astype(np.int64)
     return {
-        "counts": np.concatenate(pieces).astype(np.uint16),
-        "length": np.array([len(piece) for piece in pieces], np.uint8),
-        "range": np.array([piece.max() for piece in pieces], np.uint16),
+        "annotation": beat,
+        "onset": samples[beat],
+        "span": span,
+        "other": ~is_beat[beat + 1] | ~is_beat[after],
+        "guessed": guessed,
     }
 
 
-def _summit(signal, peak):
-    """The highest sample within SEARCH of `peak`: annotations stand about the peak, not on it.
+def cut(signal, samples, is_beat):
+    """Cut the row of every beat from a signal in A/D counts.
 
-    With it the median beat starts at its maximum, as the rows of the csv do (without: at 0.976).
+    Args:
+        signal: int (T,), at RECORDED_FS.
+        samples, is_beat: as in `windows`.
+
+    Returns:
+        dict: what `windows` gives but `span`, and of each row its `counts`, end to end, less the
+        minimum of the whole segment; `length`, how many of them it has; `uncut`, how many it had
+        before the cut at LENGTH; `range`, the maximum less the minimum of all these.
     """
-    first = max(min(peak, len(signal) - 1) - SEARCH, 0)
-    return first + int(np.argmax(signal[first : peak + SEARCH + 1]))
+    found = windows(samples, is_beat)
+    pieces, uncut, spans = [], [], []
+    for start, span in zip(found["onset"], found.pop("span"), strict=True):
+        # Two annotations at one sample would leave nothing; a row has at least its first sample.
+        segment = signal[start : start + max(span, 1) : STEP]
+        pieces.append(segment[:LENGTH] - segment.min())
+        uncut.append(len(segment))
+        spans.append(segment.max() - segment.min())
+    counts = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+    return {
+        **found,
+        "counts": counts.astype(np.min_scalar_type(max(spans, default=0))),
+        "length": np.array([len(piece) for piece in pieces], np.uint8),
+        "uncut": np.array(uncut, np.int32),
+        "range": np.array(spans, np.int64),
+    }
+
+
+# What `cut` gives that a Dataset keeps beside its own fields.
+FACTS = ("annotation", "uncut", "other", "guessed")
 
 
 def assemble(arrays, *, name, labels, note):
-    """A Dataset from beats in counts: x = counts / range exactly, zero-padded to (N, 1, 187).
+    """A Dataset from rows in counts: x = counts / range in float32, zero-padded to (N, 1, 187).
 
     Args:
-        arrays: what `cut` returns, and (N,) arrays `y`, `record`, `onset`, `gain` (counts/mV).
+        arrays: what `cut` returns, and (N,) arrays `y`, `record`, `gain` (counts/mV).
         name, labels, note: of the Dataset.
     """
     length = arrays["length"].astype(np.int64)
@@ -98,4 +110,5 @@ def assemble(arrays, *, name, labels, note):
         unit="normalised",
         labels=labels,
         note=note,
+        facts={key: arrays[key] for key in FACTS},
     )

@@ -38,7 +38,8 @@ class Dataset:
     labels: str  # which version of the labels
     note: str
     start: np.ndarray | None = None  # (N,) int64, where in x the recording starts; None: at 0
-    fingerprint: str = field(init=False)  # sha256 of all of the above but the note
+    facts: dict = field(default_factory=dict)  # {name: (N,) array}, how each sample was made
+    fingerprint: str = field(init=False)  # sha256 of all of the above but the note and the facts
 
     def __post_init__(self):
         _set(self, "x", np.ascontiguousarray(self.x, np.float32))
@@ -121,6 +122,11 @@ def _check(data):
         shape = getattr(data, name).shape
         if shape != (n,):
             raise EcgadvError(f"{data.name}: {name} has shape {shape}, expected ({n},) as x has")
+    for name, values in data.facts.items():
+        if values.shape != (n,):
+            raise EcgadvError(
+                f"{data.name}: {name} has shape {values.shape}, expected ({n},) as x has"
+            )
     if not np.isfinite(data.x).all():
         raise EcgadvError(f"{data.name}: x holds NaN or infinity: prepare the dataset again")
     if (data.unit_mv <= 0).any() or np.isinf(data.unit_mv).any():
@@ -143,12 +149,15 @@ def _check(data):
         )
 
 
+_UNHASHED = ("fingerprint", "note", "facts")
+
+
 def _fingerprint(data):
     """Hash of arrays and metadata that is the same on every platform (little-endian bytes)."""
     digest = hashlib.sha256()
     for item in fields(data):
         # The hash of a dataset whose recordings all start at 0 is older than `start`.
-        if item.name in ("fingerprint", "note") or (item.name == "start" and not data.start.any()):
+        if item.name in _UNHASHED or (item.name == "start" and not data.start.any()):
             continue
         value = getattr(data, item.name)
         if isinstance(value, np.ndarray) and value.dtype.kind != "U":

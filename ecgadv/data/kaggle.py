@@ -1,7 +1,8 @@
 """The Kaggle heartbeat csv (shayanfazeli/heartbeat), the very input of paper B, if a user has it.
 
 Kaggle asks for an account, so nothing here downloads it. Rows: Kachuee et al., arXiv:1805.00794;
-187 samples in [0, 1] at 125 Hz, zero-padded, then the class 0 to 4.
+187 samples in [0, 1], zero-padded, then the class 0 to 4. They are at 120 Hz, whatever its
+description says (`ecgadv.data.beats`).
 """
 
 import hashlib

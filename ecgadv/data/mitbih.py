@@ -37,29 +37,32 @@ CLASS_OF = {symbol: CLASSES.index(name) for name, group in AAMI.items() for symb
 # Beats of the 48 records without the last one of each: the class totals of the csv.
 TOTALS = {"N": 90_589, "S": 2_779, "V": 7_236, "F": 803, "Q": 8_039}
 
-FS = 360  # Hz, of the records
-UP, DOWN = 25, 72  # 125 Hz / 360 Hz
+FS = beats.RECORDED_FS  # Hz, of the records
 NO_SAMPLE = -(2**11)  # WFDB format 212 writes this where a sample is missing
 
 LABELS = "mitdb 1.0.0 .atr, AAMI classes of de Chazal 2004"
 MEND = "run `ecgadv data fetch mitdb`, then `ecgadv data prepare mitdb`"
 NOTE = (
-    "MIT-BIH Arrhythmia Database 1.0.0, first lead (MLII in 45 of 48 records), resampled from "
-    "360 to 125 Hz per record, min-max normalised per beat. Records 201 and 202 are the same "
-    "subject."
+    "MIT-BIH Arrhythmia Database 1.0.0, first lead (MLII in 45 of 48 records), cut by the rule "
+    "that gives the rows of the Kaggle heartbeat csv bit for bit: every third sample of 360 Hz, "
+    "so 120 Hz, min-max normalised per beat. Records 201 and 202 are the same subject."
 )
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record: its first lead and its annotated beats."""
+    """One record: its first lead and all its annotations."""
 
     name: str
     signal: np.ndarray  # (T,) int, A/D counts about the baseline, 360 Hz
     gain: float  # counts per millivolt
-    r_peaks: np.ndarray  # (n,) int64, samples at 360 Hz
-    symbols: np.ndarray  # (n,) str, MIT-BIH beat codes
-    annotations: int  # all annotations, beats or not
+    samples: np.ndarray  # (n,) int64, where the annotations stand, at 360 Hz
+    symbols: np.ndarray  # (n,) str, MIT-BIH annotation codes
+
+    @property
+    def is_beat(self):
+        """Which annotations are beats, bool (n,)."""
+        return np.isin(self.symbols, list(CLASS_OF))
 
 
 def read_record(folder, name):
@@ -85,18 +88,17 @@ def read_record(folder, name):
     except (ValueError, IndexError, KeyError, TypeError) as error:
         raise EcgadvError(f"record {name} cannot be read ({_line(error)}): {mend}") from error
     _verify(record, annotation, name, mend)
-    symbols = np.array(annotation.symbol)
-    is_beat = np.isin(symbols, list(CLASS_OF))
-    if is_beat.sum() < 2:
-        raise EcgadvError(f"record {name} has {is_beat.sum()} annotated beats, needs 2: {mend}")
-    return Record(
+    found = Record(
         name=name,
         signal=record.d_signal[:, 0].astype(np.int64) - record.baseline[0],
         gain=float(record.adc_gain[0]),
-        r_peaks=annotation.sample[is_beat].astype(np.int64),
-        symbols=symbols[is_beat],
-        annotations=len(symbols),
+        samples=annotation.sample.astype(np.int64),
+        symbols=np.array(annotation.symbol),
     )
+    if found.is_beat.sum() < 2:
+        n = found.is_beat.sum()
+        raise EcgadvError(f"record {name} has {n} annotated beats, needs 2: {mend}")
+    return found
 
 
 def _parse(path):
@@ -140,36 +142,21 @@ def _verify(record, annotation, name, mend):
         raise EcgadvError(f"record {name}: annotations are not in order of time: {mend}")
 
 
-def resample(signal):
-    """A whole record from 360 to 125 Hz, rounded to A/D counts: (T,) int -> (ceil(T*25/72),) int.
-
-    Polyphase, over the record and not over 10 s windows, so that no window edge rings.
-    """
-    from scipy.signal import resample_poly
-
-    return np.rint(resample_poly(signal.astype(np.float64), UP, DOWN)).astype(np.int64)
-
-
 def cut_beats(record):
-    """Cut one record of n beats into the n - 1 that have a successor.
+    """Cut the rows of one record: of every beat but one that is its last annotation.
 
     Returns:
-        dict: `counts`, `length` and `range` of `beats.cut`, and for every beat `y`, `record`,
-        `onset` (the annotated R sample at 360 Hz) and `gain` (counts/mV).
+        dict: what `beats.cut` gives, and for every row `y`, `record` and `gain` (counts/mV).
     """
-    onset = record.r_peaks[:-1]
-    rr = beats.window_rr(record.r_peaks, fs=FS)
+    found = beats.cut(record.signal, record.samples, record.is_beat)
+    n = len(found["length"])
     return {
-        **beats.cut(
-            resample(record.signal),
-            # Multiply before dividing: many of these end in exactly one half.
-            peaks=np.rint(onset * UP / DOWN),
-            lengths=np.rint(beats.STRETCH * rr * UP / DOWN),
+        **found,
+        "y": np.array(
+            [CLASS_OF[symbol] for symbol in record.symbols[found["annotation"]]], np.uint8
         ),
-        "y": np.array([CLASS_OF[symbol] for symbol in record.symbols[:-1]], np.uint8),
-        "record": np.full(len(onset), record.name),
-        "onset": onset.astype(np.int32),
-        "gain": np.full(len(onset), record.gain, np.float32),
+        "record": np.full(n, record.name),
+        "gain": np.full(n, record.gain, np.float32),
     }
 
 
@@ -191,8 +178,8 @@ def prepare(raw_dir, out, *, progress=None):
     for name in RECORDS:
         record = read_record(raw_dir, name)
         parts.append(cut_beats(record))
-        annotated += record.annotations
-        beat_count += len(record.symbols)
+        annotated += len(record.symbols)
+        beat_count += int(record.is_beat.sum())
         if progress is not None:
             progress(name)
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

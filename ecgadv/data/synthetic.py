@@ -15,7 +15,7 @@ GAIN = 200.0  # counts per millivolt, as in MIT-BIH
 SEED = 20_220_317
 SHARES = (0.48, 0.16, 0.14, 0.10, 0.12)  # of N, S, V, F, Q over all patients
 
-LABELS = "synthetic 1"
+LABELS = "synthetic 2"
 NOTE = (
     "Synthetic beats from sums of Gaussian waves, for demonstration and tests only: never evidence "
     "about real electrocardiograms."
@@ -32,7 +32,8 @@ _WAVES = {
 # RR before and after a beat of each class, in units of the patient's RR.
 _BEFORE = {"N": 1.0, "S": 0.78, "V": 0.74, "F": 0.95, "Q": 1.0}
 _AFTER = {"N": 1.0, "S": 1.14, "V": 1.22, "F": 1.04, "Q": 1.0}
-_REACH = 64  # samples (512 ms) drawn to each side of a wave's centre
+_REACH = 192  # samples (533 ms) drawn to each side of a wave's centre
+FS = beats.RECORDED_FS  # Hz, of the signals that beats are cut from
 
 
 def load():
@@ -48,19 +49,15 @@ def _patient(rng, name):
     """Beats of one patient, in the arrays that `beats.assemble` takes."""
     shares = rng.dirichlet(12 * np.array(SHARES))
     y = rng.choice(len(SHARES), size=BEATS, p=shares)
-    rr = rng.uniform(0.62, 1.05) * beats.FS
+    rr = rng.uniform(0.62, 1.05) * FS
     peaks = _rhythm(rng, y, rr)
     signal = _signal(rng, y, peaks, rr)
     inner = slice(1, -1)
+    found = beats.cut(signal, peaks, np.arange(BEATS) % (BEATS - 1) > 0)
     return {
-        **beats.cut(
-            signal,
-            peaks=peaks[inner],
-            lengths=np.rint(beats.STRETCH * beats.window_rr(peaks, fs=beats.FS)[1:]),
-        ),
+        **found,
         "y": y[inner],
         "record": np.full(BEATS - 2, name),
-        "onset": peaks[inner],
         "gain": np.full(BEATS - 2, GAIN),
     }
 
@@ -78,15 +75,15 @@ def _signal(rng, y, peaks, rr):
     """A/D counts (T,) of a whole recording: waves, wandering baseline, mains hum and noise."""
     waves = _draw_waves(rng, y, rr)  # (n, 5, 3)
     amplitude, centre, width = np.moveaxis(waves, -1, 0)
-    centre = peaks[:, None] + centre * beats.FS / 1000
+    centre = peaks[:, None] + centre * FS / 1000
     nearest = np.rint(centre).astype(np.int64)
     index = nearest[..., None] + np.arange(-_REACH, _REACH + 1)
-    z = (index - centre[..., None]) / (width * beats.FS / 1000)[..., None]
+    z = (index - centre[..., None]) / (width * FS / 1000)[..., None]
     value = amplitude[..., None] * np.exp(-0.5 * z**2)
-    n = int(peaks[-1]) + 2 * beats.LENGTH
+    n = int(peaks[-1]) + 2 * FS
     inside = (index >= 0) & (index < n)
     signal = np.bincount(index[inside], value[inside], n)
-    seconds = np.arange(n) / beats.FS
+    seconds = np.arange(n) / FS
     drift = rng.uniform(0.02, 0.10) * np.sin(2 * np.pi * (rng.uniform(0.15, 0.4) * seconds))
     hum = rng.uniform(0.0, 0.02) * np.sin(2 * np.pi * 50 * seconds + rng.uniform(0, 2 * np.pi))
     noise = rng.uniform(0.01, 0.03) * rng.randn(n)
@@ -108,7 +105,7 @@ def _draw_waves(rng, y, rr):
             waves = person[name]
         out[beat] = waves * _spread(rng, waves.shape, 0.075)
     out[..., 0] *= size
-    out[:, 4, 1] *= np.sqrt(rr / (0.8 * beats.FS))  # a faster heart repolarises sooner (Bazett)
+    out[:, 4, 1] *= np.sqrt(rr / (0.8 * FS))  # a faster heart repolarises sooner (Bazett)
     return out
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ecgadv.defenses.cross_entropy import mean_cross_entropy
 from ecgadv.models import forward
+from ecgadv.models.kernels import normalize_kernels
 
 
 def loss(
@@ -23,6 +24,7 @@ def loss(
     adversarial_weight: float = 0.5,
     temperature: float = 1.0,
     summed: bool = False,
+    normalize: bool = False,
 ) -> Tensor:
     """Return clean_weight * S(x) + adversarial_weight * S(x_adv) (PROTOCOLS 3.4 and 2.4).
 
@@ -35,8 +37,12 @@ def loss(
         adversarial_weight: likewise.
         temperature: T, what the logits in S are divided by.
         summed: sum over the batch instead of averaging, as paper A's authors do (row A6).
+        normalize: bring the kernels to unit norm between the attack and the losses, where paper
+            B's adversarial CNN does it (PROTOCOLS 3.4).
     """
     x_adv = attack(model, x, y, mask=mask)
+    if normalize:
+        normalize_kernels(model.normalized_layers())
     # The attacked batch goes first, as in paper A: dropout draws and running averages follow it.
     attacked = mean_cross_entropy(forward(model, x_adv, mask), y, temperature)
     clean = mean_cross_entropy(forward(model, x, mask), y, temperature)

@@ -51,7 +51,7 @@ def build_loss(config: Config, unit: str, generator: torch.Generator) -> Callabl
 
 
 # Options of adversarial training that are not its attack's.
-_WEIGHTS = ("clean_weight", "adversarial_weight", "temperature", "summed")
+_WEIGHTS = ("clean_weight", "adversarial_weight", "temperature", "summed", "normalize")
 
 
 def samples(dataset: data.Dataset, index: np.ndarray, device, *, masked: bool) -> Samples:
