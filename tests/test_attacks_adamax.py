@@ -39,7 +39,7 @@ def test_recurrence_is_that_of_torch():
         torch.testing.assert_close(iterate.example().detach(), reference.detach())
 
 
-def by_definition(model, x, y, threat, start, steps, lr):
+def by_definition(model, x, y, threat, start, steps, lr, counted_from=0):
     """One sample: Adamax on the signed gradient, projection, stop once misclassified."""
     x_adv = nn.Parameter(start.clone())
     optimizer = torch.optim.Adamax([x_adv], lr=lr)
@@ -47,9 +47,10 @@ def by_definition(model, x, y, threat, start, steps, lr):
     for step in range(steps + 1):
         logits = model(x_adv)
         loss = nn.functional.cross_entropy(logits, y)
-        if logits.argmax(-1) != y:
+        counts = step >= counted_from
+        if counts and logits.argmax(-1) != y:
             return x_adv.detach(), True
-        if loss.item() > best_loss:
+        if counts and loss.item() > best_loss:
             best, best_loss = x_adv.detach().clone(), loss.item()
         if step < steps:
             x_adv.grad = -torch.autograd.grad(loss, x_adv)[0].sign()
@@ -77,6 +78,31 @@ def test_equals_one_sample_at_a_time_with_torch():
         outcomes.append(success)
     assert (model(found).argmax(-1) != y).tolist() == outcomes
     assert 2 < sum(outcomes) < 22
+
+
+def test_the_authors_take_their_first_gradient_at_the_unclipped_start():
+    """And count a success from the first clipped iterate on, as only that is within the threat."""
+    model = Network()
+    x = torch.rand(24, 1, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    x[:, :, ::2] = 0.0  # half of the start is likely to leave [0, 1]
+    y = model(x).argmax(-1)
+    threat = Threat(0.04, low=0.0, high=1.0)
+    drawn = torch.rand(x.shape, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    start = x + 0.04 * (2 * drawn - 1)
+    assert start.min() < -0.01
+    options = {"steps": 15, "step_size": 0.01}
+    found = adamax_pgd(
+        model, x, y, threat, clip_start=False, generator=torch.Generator().manual_seed(7), **options
+    )
+    threat.check(found, x)
+    for i in range(24):
+        rows = slice(i, i + 1)
+        expected = by_definition(
+            model, x[rows], y[rows], threat, start[rows], 15, 0.01, counted_from=1
+        )[0]
+        torch.testing.assert_close(found[rows], expected)
+    sound = adamax_pgd(model, x, y, threat, generator=torch.Generator().manual_seed(7), **options)
+    assert not torch.equal(found, sound)
 
 
 def test_options_are_checked():

@@ -368,3 +368,28 @@ def test_bad_shapes_are_refused():
         pgd(Linear(1, 4), x[0], y, Threat(0.1), **options)
     with pytest.raises(EcgadvError, match="x of shape"):
         pgd(Stack(1, 4), x[None], y[None], Threat(0.1), early_stop=True, **options)
+
+
+def test_training_takes_its_first_gradient_at_an_unclipped_start_if_asked():
+    """In the order of paper B's authors, whose clipping begins with the first step."""
+    seen = []
+
+    class Watched(Network):
+        def forward(self, x):
+            seen.append(x.detach().clone())
+            return super().forward(x)
+
+    x = torch.zeros(6, 1, 40)
+    y, threat = torch.zeros(6, dtype=torch.int64), Threat(0.1, low=0.0, high=1.0)
+    for clip in (True, False):
+        seen.clear()
+        found = pgd(
+            Watched(), x, y, threat, steps=2, step_size=0.01, keep="last", clip_start=clip,
+            generator=torch.Generator().manual_seed(0),
+        )  # fmt: skip
+        assert (seen[0].min() >= 0) == clip
+        assert seen[0].min() >= -0.1 and seen[0].max() <= 0.1
+        assert seen[1].min() >= 0
+        threat.check(found, x)
+    with pytest.raises(EcgadvError, match="clip_start=False needs"):
+        pgd(Watched(), x, y, threat, steps=1, step_size=0.1, clip_start=False)

@@ -74,31 +74,24 @@ def test_the_mapping_covers_every_beat_code_once():
 def test_read_record(folder):
     record = mitbih.read_record(folder, "100")
     np.testing.assert_array_equal(record.signal, signal()[:, 0] - 1024)
-    np.testing.assert_array_equal(record.r_peaks, R_PEAKS)
-    np.testing.assert_array_equal(record.symbols, SYMBOLS)
-    assert (record.gain, record.annotations) == (200.0, 10)
+    np.testing.assert_array_equal(record.samples, [10, *R_PEAKS])
+    np.testing.assert_array_equal(record.symbols, ["+", *SYMBOLS])
+    np.testing.assert_array_equal(record.is_beat, [False] + [True] * 9)
+    assert record.gain == 200.0
 
 
 def test_cut_beats(folder):
     found = mitbih.cut_beats(mitbih.read_record(folder, "100"))
     assert found["y"].tolist() == [0, 0, 1, 2, 4, 3, 0, 2]
     assert found["onset"].tolist() == R_PEAKS[:-1].tolist()
-    # Windows of 3,600 samples: intervals 300, 310, 290, 320, 2380, then 290, 310, 6400.
-    assert found["length"].tolist() == [129] * 5 + [129] * 3
+    assert found["annotation"].tolist() == list(range(1, 9))
+    # Intervals 300, 310, 290, 320, 2380, 290, 310, 6400, each with a fifth of the next.
+    spans = [362, 368, 354, 796, 2438, 352, 1590, 7680]
+    assert found["uncut"].tolist() == [-(-span // 3) for span in spans[:-1]] + [-(-7400 // 3)]
+    assert found["length"].tolist() == [121, 123, 118, 187, 187, 118, 187, 187]
     dataset = beats.assemble(found, name="mitdb", labels="", note="")
     assert (dataset.x[:, 0, 0] > 0.8).all()
     assert dataset.unit_mv == pytest.approx(found["range"] / 200)
-
-
-def test_resample_keeps_a_slow_sine_and_removes_what_125_hz_cannot_hold():
-    seconds = np.arange(20 * 360) / 360
-    slow, fast = (np.rint(800 * np.sin(2 * np.pi * hertz * seconds)) for hertz in (5, 100))
-    expected = 800 * np.sin(2 * np.pi * 5 * np.arange(20 * 125) / 125)
-    found = mitbih.resample(slow)
-    assert found.shape == expected.shape
-    assert found.dtype == np.int64
-    assert np.abs(found - expected)[20:-20].max() <= 2
-    assert np.abs(mitbih.resample(fast))[20:-20].max() <= 8
 
 
 @pytest.mark.parametrize("suffix", ["hea", "dat", "atr"])

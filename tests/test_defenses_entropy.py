@@ -66,3 +66,26 @@ def test_adversarial_weights_are_one_half_each_unless_given():
     found = adversarial.loss(model, x, y, attack=lambda model, x, y, *, mask: -x)
     wanted = 0.5 * (mean_entropy(model(x), y) + mean_entropy(model(-x), y))
     assert found.item() == pytest.approx(wanted, rel=1e-12)
+
+
+def test_kernels_come_to_unit_norm_between_the_attack_and_the_losses_if_asked():
+    """As in the authors' script for the adversarial CNN (PROTOCOLS 3.4)."""
+    for normalize in (False, True):
+        model, x, y = setting()
+        with torch.no_grad():
+            model.layers[0].weight.mul_(3)
+        crafted_at, judged_at = [], []
+
+        def attack(network, x, y, *, mask, seen=crafted_at):
+            seen.append(network.layers[0].weight.detach().norm(dim=1))
+            return x + 0.3
+
+        def judged(network, inputs, seen=judged_at):
+            seen.append(network.layers[0].weight.detach().norm(dim=1))
+
+        model.register_forward_pre_hook(judged)
+        adversarial.loss(model, x, y, attack=attack, normalize=normalize)
+        torch.testing.assert_close(crafted_at[0], torch.full_like(crafted_at[0], 3.0))
+        wanted = torch.full_like(crafted_at[0], 1.0 if normalize else 3.0)
+        for norms in judged_at:
+            torch.testing.assert_close(norms, wanted)

@@ -1,5 +1,6 @@
 """The training loop: order of the samples, steps, resuming, the deadline, failures."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -301,24 +302,45 @@ def test_precision_is_that_of_the_arithmetic_and_not_of_the_weights():
         torch.testing.assert_close(found["bf16"][name], value, atol=0.1, rtol=0)
 
 
-def test_kernels_have_unit_norm_after_every_step_if_asked():
-    model = mlp(0)
-    run(model, Schedule(epochs=1, batch_size=16, learning_rate=0.05, normalize=True))
-    for layer in model.normalized_layers():
-        torch.testing.assert_close(layer.weight.norm(dim=1), torch.ones(len(layer.weight)))
-    free = mlp(0)
-    run(free, Schedule(epochs=1, batch_size=16, learning_rate=0.05))
-    assert (free.layers[0].weight.norm(dim=1) - 1).abs().max() > 0.01
+def test_kernels_have_unit_norm_at_the_start_of_every_batch_if_asked():
+    for normalize in (True, False):
+        seen = []
+
+        def loss(model, x, y, mask, seen=seen):
+            norms = [layer.weight.detach().norm(dim=1) for layer in model.normalized_layers()]
+            seen.append(torch.cat(norms))
+            return cross_entropy.loss(model, x, y)
+
+        model, schedule = mlp(0), Schedule(epochs=1, batch_size=16, learning_rate=0.05)
+        run(model, replace(schedule, normalize=normalize), loss=loss)
+        assert len(seen) > 2
+        away = max((norms - 1).abs().max() for norms in seen)
+        assert away < 1e-5 if normalize else away > 0.01
+        # The network that is evaluated has made its last step: its norms are as that left them.
+        assert (model.layers[0].weight.norm(dim=1) - 1).abs().max() > 1e-3
 
 
-def test_dead_kernels_are_redrawn_after_the_epoch_if_asked():
-    for redraw in (False, True):
+def test_dead_kernels_are_redrawn_between_epochs_and_never_after_the_last():
+    for redraw, epochs in ((False, 3), (True, 3), (True, 1)):
         model = mlp(0)
         with torch.no_grad():
             model.layers[0].bias[3] = -1e6
-        history = run(model, Schedule(epochs=1, redraw_dead=redraw))
-        assert (history[0]["redrawn"] > 0) == redraw
-        assert (model.layers[0].bias[3] == 0) == redraw
+        kernel = model.layers[0].weight[3].clone()
+        history = run(model, Schedule(epochs=epochs, redraw_dead=redraw))
+        assert history[-1]["redrawn"] == 0
+        revived = redraw and epochs > 1
+        assert (history[0]["redrawn"] > 0) == revived
+        assert (model.layers[0].bias[3] > -1e5) == revived
+        assert torch.equal(model.layers[0].weight[3], kernel) != revived
+
+
+def test_the_best_epoch_is_kept_as_it_was_validated():
+    model, values = mlp(0), iter([0.9, 0.5])
+    with torch.no_grad():
+        model.layers[0].bias[3] = -1e6
+    schedule = Schedule(epochs=2, redraw_dead=True, keep="best")
+    run(model, schedule, validate=lambda model: next(values))
+    assert model.layers[0].bias[3] < -1e5  # the first epoch won, before its dead kernel was drawn
 
 
 def test_masks_and_labels_follow_their_samples():

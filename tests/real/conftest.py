@@ -3,11 +3,24 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecgadv.data import mitbih
 
 _BESIDE = Path(__file__).resolve().parents[3] / "shared" / "physionet" / "files"
+
+
+_ROWS = _BESIDE.parents[1] / "kaggle-rows" / "train_sample.csv"
+
+
+@pytest.fixture(scope="session")
+def genuine():
+    """Genuine rows of the heartbeat csv, float32 (n, 188), the class last."""
+    path = Path(os.environ.get("ECGADV_TEST_HEARTBEAT") or _ROWS)
+    if not path.is_file():
+        pytest.skip(f"no genuine rows at {path}: set ECGADV_TEST_HEARTBEAT")
+    return np.loadtxt(path, delimiter=",", dtype=np.float32)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from heartbeat_rule import CHANGES, row
 
 from ecgadv import data
 from ecgadv.data import mitbih, splits
@@ -12,7 +13,7 @@ from ecgadv.errors import EcgadvError
 # de Chazal 2004, beats of DS1 and DS2 with the last one of each record.
 DS1_BEATS = {"N": 45_866, "S": 944, "V": 3_788, "F": 415, "Q": 8}
 DS2_BEATS = {"N": 44_259, "S": 1_837, "V": 3_221, "F": 388, "Q": 7}
-FINGERPRINT = "7cda3f0ea1698553637af92c9ebe12e3062e80b1d25138b5189bd2ef05e746e3"
+FINGERPRINT = "2d99cd231bd124e4a6b331bcb9afdedd2ee42e3fed8fd5cb3afd85a1200650fa"
 
 
 def test_published_counts(prepared, mitdb):
@@ -40,44 +41,47 @@ def test_de_chazal_counts_decide_where_escape_beats_belong(mitdb_raw):
         assert found["S"] + int(np.isin(symbols, ["e", "j"]).sum()) != expected["S"]
 
 
-def test_rows_look_like_the_csv(mitdb):
-    assert (mitdb.x.max(-1) == 1).all() and (mitdb.x.min(-1) == 0).all()
-    assert np.median(mitdb.x[:, 0, 0]) > 0.99
-    assert 0.005 < (mitdb.length == 187).mean() < 0.015
-    # The facts at hand come from 999 rows of the csv; drawn evenly over the classes ours agree.
-    rng = np.random.RandomState(0)
-    rows = np.concatenate([rng.choice(np.flatnonzero(mitdb.y == k), 800) for k in range(5)])
-    assert np.percentile(mitdb.length[rows], [1, 50, 99]) == pytest.approx([56, 106, 183], rel=0.06)
-    assert (mitdb.length[rows] == 187).mean() == pytest.approx(0.006, abs=0.004)
-    counts = mitdb.unit_mv[rows] * 200
-    assert np.median(counts) == pytest.approx(424, rel=0.15)
-    # Values lie on the lattice of A/D counts, at 200 counts to the millivolt.
-    steps = mitdb.x[rows, 0] * counts[:, None]
-    assert np.abs(steps - np.rint(steps)).max() < 1e-3
+def test_genuine_rows_of_the_csv_are_ours_bit_for_bit(mitdb, genuine):
+    place = {row.tobytes(): i for i, row in enumerate(mitdb.x[:, 0])}
+    assert len(place) == len(mitdb)  # no two rows are equal, so each place is the only one
+    found = [place.get(row[:-1].tobytes()) for row in genuine]
+    assert None not in found
+    np.testing.assert_array_equal(mitdb.y[found], genuine[:, -1])
+    assert np.bincount(mitdb.y[found]).tolist() == [100] * 5
 
 
-def test_the_next_r_peak_stands_at_one_over_stretch(mitdb):
-    regular = np.flatnonzero((mitdb.record == "100") & (mitdb.length < 187))
-    onset = mitdb.onset[mitdb.record == "100"]
-    interval = np.diff(onset) * 125 / 360
-    share = interval / mitdb.length[regular[:-1]]
-    assert np.median(share) == pytest.approx(1 / 1.2, abs=0.005)
+@pytest.fixture(scope="module")
+def records(mitdb_raw):
+    return {name: mitbih.read_record(mitdb_raw, name) for name in mitbih.RECORDS}
 
 
-def test_beats_are_the_recorded_signal(mitdb_raw, mitdb):
-    record = mitbih.read_record(mitdb_raw, "117")
-    beats = np.flatnonzero(mitdb.record == "117")[::50]
-    seconds = np.arange(len(record.signal)) / 360
-    for beat in beats:
-        n = mitdb.length[beat]
-        millivolts = mitdb.x[beat, 0, :n] * mitdb.unit_mv[beat]
-        # Linear interpolation of the raw record about the annotated R peak, at most a sample off.
-        start = mitdb.onset[beat] / 360
-        gaps = []
-        for shift in np.linspace(-0.0125, 0.0125, 26):
-            raw = np.interp(start + shift + np.arange(n) / 125, seconds, record.signal) / 200
-            gaps.append(np.abs(raw - raw.mean() - millivolts + millivolts.mean()).mean())
-        assert min(gaps) < 0.02
+@pytest.mark.parametrize("change", [None, *CHANGES])
+def test_every_single_change_of_the_rule_loses_genuine_rows(mitdb, genuine, records, change):
+    place = {row.tobytes(): i for i, row in enumerate(mitdb.x[:, 0])}
+    equal = 0
+    for values in genuine:
+        i = place[values[:-1].tobytes()]
+        record, k = records[mitdb.record[i]], mitdb.facts["annotation"][i]
+        again = row(record.signal, record.samples, record.is_beat, k, change)
+        equal += again is not None and again.tobytes() == values[:-1].tobytes()
+    if change is None:
+        assert equal == len(genuine)
+    else:
+        # Scaling after the cut touches the few rows that are longer than 187 alone.
+        assert equal < len(genuine) * (1 if change == "scale after the cut" else 0.97)
+
+
+def test_facts_that_follow_from_the_rule(mitdb):
+    facts = mitdb.facts
+    assert mitdb.fs == 120
+    assert mitdb.x.min() == 0 and mitdb.x.max() == 1
+    whole = mitdb.x[facts["uncut"] <= 187, 0]
+    assert (whole.max(-1) == 1).all() and (whole.min(-1) == 0).all()
+    assert facts["other"].sum() == 4_517
+    assert facts["guessed"].sum() == 47
+    assert (facts["uncut"] > 187).sum() == 931
+    assert (facts["uncut"] < 30).sum() == 97
+    assert (facts["uncut"].min(), facts["uncut"].max()) == (10, 733)
 
 
 def test_beatwise_draws_the_csv_test_counts(mitdb):
