@@ -85,7 +85,7 @@ def add_command(commands, name, *, about, epilog):
 
 
 def add_data(commands):
-    """`ecgadv data fetch | prepare | info`."""
+    """`ecgadv data fetch | prepare | info | match`."""
     about = "get the recordings, prepare them, and say what is there"
     parser = add_command(commands, "data", about=about, epilog=cli_help.DATA_EXAMPLES)
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -110,6 +110,15 @@ def add_data(commands):
     )
     _add_root(info)
     info.set_defaults(action=_info)
+
+    about = "find the rows of a heartbeat csv in the recordings"
+    match = add_command(actions, "match", about=about, epilog=cli_help.MATCH_EXAMPLES)
+    match.add_argument("csv", metavar="CSV", type=Path, help="mitbih_train.csv, or a part of one")
+    match.add_argument(
+        "test", metavar="TEST_CSV", type=Path, nargs="?", help="mitbih_test.csv, or a part of it"
+    )
+    _add_root(match)
+    match.set_defaults(action=_match)
 
 
 def add_run(commands):
@@ -220,6 +229,21 @@ def _info(options):
     from ecgadv.data import describe
 
     print("\n".join(describe.describe(options.name, root=options.root)))
+
+
+def _match(options):
+    from ecgadv import data
+    from ecgadv.data import match
+
+    root = data.data_root() if options.root is None else options.root
+    beats = data.load("mitdb", root=root)
+    paths = [path for path in (options.csv, options.test) if path is not None]
+    files = [match.locate(path, beats) for path in paths]
+    print("\n".join(match.report(files, beats)))
+    split = root / "prepared" / match.SPLIT_FILE
+    if len(files) == 2 and match.write_split(*files, beats, split):
+        print(f"the csv's own split is written to {split}: the split 'csv' of mitdb")
+    return 0 if all(len(file.found) == len(file.place) for file in files) else DIFFERS
 
 
 def _run(options):

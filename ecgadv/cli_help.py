@@ -108,3 +108,14 @@ examples:
   ecgadv data info synthetic
   ecgadv data info mitdb --root /data/ecg
 """
+
+MATCH_EXAMPLES = """\
+Looks for each row among the beats of `ecgadv data prepare mitdb`, bit for bit in float32 and with
+its class, and prints how many are there and in which records. With the csv's two files it also
+counts test rows that neighbour a train row in time, and writes the csv's own split down where
+`data.split(beats, "csv")` takes it. Exits with 1 if a row is nowhere.
+
+examples:
+  ecgadv data match mitbih_train.csv
+  ecgadv data match mitbih_train.csv mitbih_test.csv
+"""

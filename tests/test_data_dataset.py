@@ -143,7 +143,7 @@ def test_a_split_that_selects_on_its_test_part_is_named():
 def test_unknown_names():
     with pytest.raises(EcgadvError, match="no dataset 'ptbxl': use one of challenge-2017, k"):
         data.load("ptbxl")
-    with pytest.raises(EcgadvError, match="no split 'random': use one of beatwise, han, han-"):
+    with pytest.raises(EcgadvError, match="no split 'random': use one of beatwise, csv, han, han-"):
         data.split(small(), "random")
 
 

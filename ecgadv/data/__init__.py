@@ -5,11 +5,11 @@ parts = split(data, "beatwise", seed=0)
 x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
 """
 
-import os
 from pathlib import Path
 
 from ecgadv.data import cinc2017, kaggle, mitbih, splits, synthetic
 from ecgadv.data.dataset import Dataset, Split
+from ecgadv.data.folders import data_root
 from ecgadv.errors import EcgadvError
 
 __all__ = ["Dataset", "Split", "data_root", "load", "split"]
@@ -24,17 +24,13 @@ _LOADERS = {
 }
 _SPLITS = {
     "beatwise": splits.beatwise,
+    "csv": splits.csv,
     "han": splits.han,
     "han-selected": splits.han_selected,
     "han-validated": splits.han_validated,
     "interpatient": splits.interpatient,
     "kaggle": splits.kaggle,
 }
-
-
-def data_root():
-    """The folder of raw and prepared recordings: $ECGADV_DATA, or ./recordings."""
-    return Path(os.environ.get("ECGADV_DATA") or "recordings")
 
 
 def load(name, *, root=None):
@@ -59,8 +55,9 @@ def split(dataset, name, *, seed=0):
 
     Args:
         dataset: a Dataset.
-        name: "beatwise" or "interpatient"; "han", "han-validated" or "han-selected" for
-            challenge-2017; or "kaggle" for the csv.
+        name: "beatwise" or "interpatient"; "csv" for mitdb where `ecgadv data match` has written
+            the csv's own split down; "han", "han-validated" or "han-selected" for challenge-2017;
+            or "kaggle" for the csv itself.
         seed: int from 0, draws the split.
 
     Raises:

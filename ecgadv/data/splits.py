@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ecgadv.data import cinc2017
+from ecgadv.data import cinc2017, match
 from ecgadv.data.dataset import Split
+from ecgadv.data.folders import data_root
 from ecgadv.errors import EcgadvError
 
 # Test beats of each class in the Kaggle heartbeat csv (mitbih_test.csv).
@@ -106,13 +107,30 @@ def kaggle(dataset, *, seed=0):
     if dataset.name != "kaggle":
         raise EcgadvError(f"split 'kaggle' is of the Kaggle csv, not of '{dataset.name}'")
     edge = len(dataset) - sum(CSV_TEST.values())
-    train, validation = _cut(np.random.RandomState(0).permutation(edge))
+    return _authors("kaggle", np.arange(edge), np.arange(edge, len(dataset)))
+
+
+def csv(dataset, *, seed=0):
+    """The same split of the beats of `mitdb`, which know their patients; the seed changes nothing.
+
+    Raises:
+        EcgadvError: `ecgadv data match` has not written the split down, as only a user with the
+            csv's two files can make it.
+    """
+    if dataset.name != "mitdb":
+        raise EcgadvError(f"split 'csv' is of mitdb, not of '{dataset.name}'")
+    return _authors("csv", *match.read_split(data_root() / "prepared" / match.SPLIT_FILE, dataset))
+
+
+def _authors(name, rows, test):
+    """The split whose train rows, in the order of the csv, the authors cut into two parts."""
+    train, validation = _cut(rows[np.random.RandomState(0).permutation(len(rows))])
     return Split(
-        name="kaggle",
-        seed=seed,
+        name=name,
+        seed=0,
         train=train,
         validation=validation,
-        test=np.arange(edge, len(dataset)),
+        test=test,
         leaks_patients=True,
         note="The exact split of paper B; the csv mixes beats of one patient between its files.",
     )

@@ -7,7 +7,7 @@ import pytest
 from heartbeat_rule import CHANGES, row
 
 from ecgadv import data
-from ecgadv.data import mitbih, splits
+from ecgadv.data import match, mitbih, splits
 from ecgadv.errors import EcgadvError
 
 # de Chazal 2004, beats of DS1 and DS2 with the last one of each record.
@@ -48,6 +48,14 @@ def test_genuine_rows_of_the_csv_are_ours_bit_for_bit(mitdb, genuine):
     assert None not in found
     np.testing.assert_array_equal(mitdb.y[found], genuine[:, -1])
     assert np.bincount(mitdb.y[found]).tolist() == [100] * 5
+
+
+def test_match_finds_the_genuine_rows(mitdb, genuine, tmp_path):
+    path = tmp_path / "part.csv"
+    path.write_text("\n".join(",".join(map(repr, row.tolist())) for row in genuine))
+    located = match.locate(path, mitdb)
+    assert len(located.found) == len(genuine) == 500
+    assert len(np.unique(mitdb.record[located.found])) == 48
 
 
 @pytest.fixture(scope="module")
