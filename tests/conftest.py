@@ -43,7 +43,11 @@ def few_attacks(monkeypatch):
     """Paper B's networks are planned with the attacks that recorded.py writes flags of."""
     import recorded
 
-    changes = {"attacks": recorded.ATTACKS, "differs": ("a difference",)}
+    changes = {
+        "attacks": recorded.ATTACKS,
+        "proof": recorded.LEVELS,
+        "differs": ("a difference",),
+    }
     recorded.install("paper-b", monkeypatch.setattr, **changes)
 
 

@@ -15,9 +15,11 @@ SAP = {"pgd_steps": 3, "smooth_steps": 4, "step_size": 0.01}
 ATTACKS = (
     Attack("noise", "uniform-noise", LEVELS),
     Attack("pgd-100", "adamax-pgd", LEVELS, {"steps": 7, "step_size": 0.01}),
+    Attack("pgd-100-clipped", "adamax-pgd", LEVELS, {"steps": 7, "step_size": 0.01}),
     Attack("sap", "sap", LEVELS, SAP, bounded=False),
     Attack("pgd-margin", "pgd", LEVELS, {"steps": 7, "relative_step": 0.1, "restarts": 2}),
     Attack("apgd-t", "apgd", LEVELS, {"steps": 7, "targets": 2, "restarts": 3}),
+    Attack("apgd-dlr", "apgd", LEVELS, {"steps": 7, "targets": 2, "restarts": 3, "loss": "dlr"}),
 )
 LABELS = np.repeat([0, 1, 2], [6, 3, 3])
 MADE = {
@@ -73,6 +75,8 @@ def write_record(
     for attack in ATTACKS:
         for eps, share in zip(LEVELS, shares, strict=True):
             arrays[f"held/{attack.name}/{eps:g}"] = np.minimum(held(share), right)
+    for eps in config.proof:
+        arrays[f"proved/{eps:g}"] = np.zeros(len(LABELS), np.uint8)
     arrays |= flags or {}
     np.savez(folder / "examples.npz", **arrays)
     run = {

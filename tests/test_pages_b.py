@@ -60,8 +60,8 @@ def test_what_was_not_run_is_said_and_what_is_reported_is_not_invented(mlp):
 
 def test_headline_gives_every_attack_at_one_level(mlp):
     found = {row[0]: row[1:] for row in rows(tables_b.headline(chosen_b.chosen(mlp, "mlp")))}
-    assert found["NSR, beta 0.4"] == ("100.0", *["33.3"] * 7)
-    assert found["undefended"] == ("100.0", *["0.0"] * 7)
+    assert found["NSR, beta 0.4"] == ("100.0", *["33.3"] * 8)
+    assert found["undefended"] == ("100.0", *["0.0"] * 8)
 
 
 def test_heads_name_level_and_beats(mlp, tmp_path):
@@ -118,7 +118,7 @@ def test_equal_values_share_the_better_rank():
 def test_beats_that_one_attack_alone_broke_are_counted(tmp_path):
     write(tmp_path, "beatwise/mlp/ce/faithful", flags={"held/sap/0.1": held(2 / 3)})
     (row,) = rows(sentences_b.who_breaks(chosen_b.chosen(results(tmp_path), "mlp")))
-    assert row == ("undefended", 12, 4, 0, 0, 4, 0, 0)
+    assert row == ("undefended", 12, 4, 0, 0, 4, 0, 0, 0)
 
 
 def test_settings_side_by_side_keep_what_is_missing(mlp):

@@ -84,15 +84,19 @@ def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monke
     text = sentences_b.beside_log(log, None, REPORTED)
     assert "SPSA left 52.0 %" in text
     assert "on 12 beats, has 100.0 % [100.0, 100.0] clean, and SPSA leaves 66.7 % [" in text
-    assert "Under APGD, targeted, which sees gradients, 0.0 % [" in text
+    assert "Under Auto-PGD with either loss, which sees gradients, 0.0 % [" in text
     short = conclusions_b.repeated(log, REPORTED)
     assert "The log's SPSA left 52.0 % at eps 0.1, ours leaves 66.7 % [" in short
-    assert "with NSR, beta 0.5 (one seed). Under APGD, targeted 0.0 % [" in short
+    assert "with NSR, beta 0.5 (one seed). Under Auto-PGD with either loss 0.0 % [" in short
     assert conclusions_b.repeated(None, REPORTED).endswith("not run.")
     drawn = drawings_b.by_class(log, REPORTED)
     assert "5 directions" in drawn.caption
     names = {sign.indicator.name: sign for sign in failures.signs(log)}
-    (missed,) = (sign for name, sign in names.items() if name.startswith("APGD, targeted"))
+    (missed,) = (
+        sign
+        for name, sign in names.items()
+        if name.startswith("Auto-PGD with either loss: beaten by SPSA")
+    )
     assert "SPSA" in missed.indicator.name and not missed.must_hold and not missed.failed
 
 

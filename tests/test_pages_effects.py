@@ -90,7 +90,7 @@ def test_effects_of_paper_b(tmp_path):
     recorded.write(tmp_path, "beatwise/mlp/ce/faithful")
     recorded.write(tmp_path, "interpatient/mlp/ce/faithful", clean=0)
     found = effects_b.effects(recorded.results(tmp_path))
-    assert {e.row for e in found} == {"B2", "B3", "B17"}
+    assert {e.row for e in found} == {"B2", "B3", "B17", "B20"}
     people = next(e for e in found if e.row == "B17")
     assert people.change.value == pytest.approx(1)
 

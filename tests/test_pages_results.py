@@ -277,3 +277,17 @@ def test_signs_that_inform_stop_nothing_and_are_bold(tmp_path):
     assert "authors' PGD: not monotone in eps" in failed
     assert "**100.00**" in failures.table(signs)._repr_markdown_()
     assert "not run" in failures.table([])._repr_markdown_()
+
+
+def test_a_proved_beat_that_an_attack_broke_stops_the_page(tmp_path):
+    """Also if SAP, which may leave the bounds, is the only attack that did not break it."""
+    write(tmp_path, NSR, shares=(1, 1, 1 / 3), flags={"proved/0.1": held(2 / 3)})
+    with pytest.raises(failures.AttackFailedError, match=r"proved, yet broken.*0\.3333, allowed 0"):
+        failures.refuse(failures.signs(results(tmp_path).all[0]))
+
+
+def test_a_proved_beat_that_only_sap_broke_beyond_the_bounds_stops_nothing(tmp_path):
+    flags = {"proved/0.1": held(2 / 3), "held/sap/0.1": held(1 / 3)}
+    write(tmp_path, NSR, shares=(1, 1, 1), flags=flags)
+    signs = failures.signs(results(tmp_path).all[0])
+    assert not any(s.failed for s in signs if s.indicator.name == "proved, yet broken")

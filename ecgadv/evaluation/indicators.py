@@ -49,6 +49,18 @@ def large_budget_holds(held: np.ndarray, *, threshold: float = 0.05) -> Indicato
     return Indicator("large budget holds", _mean(held == HELD), threshold, len(held))
 
 
+def contradicted(proved: np.ndarray, held: np.ndarray) -> Indicator:
+    """Share of examples that an attack broke although they are proved to hold: none may be.
+
+    Args:
+        proved: flags (N,), 1 where no perturbation of the budget can turn the example.
+        held: flags (N,) of attacks within the same budget and bounds.
+    """
+    proved, held = _common(proved=proved, held=held)
+    broken = (proved == HELD) & (held != HELD)
+    return Indicator("proved, yet broken", _mean(broken), 0.0, len(held))
+
+
 def not_monotone(held: Mapping[float, np.ndarray], *, threshold: float = 0.01) -> Indicator:
     """Share of examples that hold at some budget although a smaller one broke them.
 

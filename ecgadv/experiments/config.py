@@ -66,6 +66,8 @@ class Config:
     initial: "Config | None" = None  # training goes on from its weights of the same seed
     surrogate: "Config | None" = None  # where transferred examples are crafted, same seed
     boundary: dict = field(default_factory=dict)  # options of the boundary attack; empty: not run
+    proof: tuple[float, ...] = ()  # eps at which robustness is proved, in the unit of the data
+    proof_per_class: int | None = None  # for at most so many test examples of each class
     precision: str = "fp32"  # of the evaluation
     half: bool = False  # matrices of weights are kept in half precision, and evaluated so
     together: int = 1  # at most so many seeds train side by side in one stacked network
@@ -125,6 +127,7 @@ def from_dict(value: dict) -> Config:
                 "schedule": Schedule(**value["schedule"]),
                 "attacks": attacks,
                 "differs": tuple(value["differs"]),
+                "proof": tuple(value.get("proof", ())),
                 **nested,
             }
         )

@@ -11,7 +11,7 @@ from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Record
 from ecgadv.experiments.unfinished import Arrays
 
-BOUNDARY = "boundary"
+BOUNDARY, PROOF = "boundary", "proof"
 
 
 @dataclass
@@ -38,6 +38,13 @@ class Earlier:
         kinds = ("held", "predicted") if attack.predictions else ("held",)
         return {kind: self.examples[f"{kind}/{attack.name}/{eps:g}"] for kind in kinds}
 
+    def proved(self, eps: float) -> Arrays | None:
+        """Return what was proved at `eps`, or None if it is not there."""
+        if eps not in self.config.proof:
+            return None
+        self.used.append(PROOF)
+        return {"proved": self.examples[f"proved/{eps:g}"]}
+
     def boundary(self, options: dict) -> tuple[dict, Arrays] | None:
         """Return numbers and arrays of the boundary attack with these options, or None."""
         if options != self.config.boundary:
@@ -54,6 +61,7 @@ class Earlier:
         """
         every = {attack.name for attack in self.config.attacks}
         every |= {BOUNDARY} if self.config.boundary else set()
+        every |= {PROOF} if self.config.proof else set()
         timed = every == set(self.used) and not self.record.untimed
         return {
             "record": self.record.key,
@@ -105,6 +113,7 @@ def _fitting(
         run_key(old, seed, fingerprint) == record.key
         and old.precision == config.precision
         and old.split == config.split
+        and (not old.proof or old.proof_per_class == config.proof_per_class)
         and surrogates[0] == surrogates[1]
     )
     return Earlier(record, old) if alike else None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ecgadv import attacks, data
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
+from ecgadv.evaluation.bounds import proved_margins
 from ecgadv.evaluation.robustness import (
     BROKEN,
     NOT_ATTACKED,
@@ -40,6 +41,8 @@ ATTACKS = {
 }
 # Examples in a batch: what fits a device, and on a CPU its cache.
 BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64}
+# Logits are of the order of 1 and rounded in float32: a smaller proved margin is no proof.
+PROOF_SLACK = 1e-4
 HAN_CLASSES = 3  # N, AF and O: Han's F1 leaves the last class, noise, out (row A19)
 
 
@@ -115,6 +118,10 @@ class _Evaluation:
             if attack.predictions:
                 ends = {eps: arrays["predicted"] for eps, arrays in found[attack.name].items()}
                 numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
+        if self.config.proof:
+            proved = self._proofs()
+            examples |= {f"proved/{eps:g}": flags for eps, flags in proved.items()}
+            numbers["proved"] = self._attacked(proved, clean_held)
         if self.config.boundary:
             known = self.earlier and self.earlier.boundary(self.config.boundary)
             numbers["boundary"], arrays = known or pairs.attacked(self)
@@ -200,6 +207,34 @@ class _Evaluation:
             least = options.pop("least_step", 0.0)
             options["step_size"] = max(least, options.pop("relative_step") * eps)
         return partial(ATTACKS[attack.method], **options)
+
+    def _proofs(self) -> dict[float, np.ndarray]:
+        """Return at each eps which examples are proved to hold: 1, 0, or 255 not looked at."""
+        found: dict[float, np.ndarray] = {}
+        for eps in sorted(self.config.proof):
+            self.report(f"proof at eps {eps:g}", 0.0)
+            known = self.earlier and self.earlier.proved(eps)
+            if known is None:
+                known = self.unfinished.once(f"proved-{eps:g}", partial(self._proof, eps, found))
+            found[eps] = known["proved"]
+        return found
+
+    def _proof(self, eps: float, before: dict[float, np.ndarray]) -> Arrays:
+        """Prove what can be proved at one eps, of what is proved at the next smaller one."""
+        chosen = subset(self.y, self.config.proof_per_class)
+        open_ = chosen & (self.prediction == self.y)
+        if before:  # a smaller ball lies within the larger one
+            open_ &= before[max(before)] == 1
+        proved = np.where(chosen, np.uint8(0), np.uint8(NOT_ATTACKED))
+        index = np.flatnonzero(open_)
+        margins = proved_margins(
+            self.model,
+            self.x[index],
+            torch.from_numpy(self.y[index]),
+            threat(self.dataset.unit, eps),
+        )
+        proved[index] = (margins > PROOF_SLACK).numpy()
+        return {"proved": proved}
 
     def _threat(self, attack: Attack, eps: float) -> Threat:
         return threat(self.dataset.unit, eps, bounded=attack.bounded)

@@ -16,6 +16,7 @@ Plan = list[tuple[Config, int]]
 
 # Paper B's noise levels on MIT-BIH, in units of the per-beat range (PROTOCOLS 3.5).
 EPS = (0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
+PROOF_EPS = (0.01, 0.03, 0.05, 0.1)  # above them nothing is left that could be proved
 NOISE_EPS = {"beat-mlp": EPS, "beat-cnn": (*EPS, 0.4, 0.5, 0.6)}
 # Hyper-parameters that paper B's authors chose on MIT-BIH (PROTOCOLS part 1).
 JACOBIAN_BETA = {"beat-mlp": 0.9, "beat-cnn": 0.7}
@@ -28,7 +29,8 @@ def paper_b_attacks(
 ) -> tuple[Attack, ...]:
     """Return the attacks that every network of paper B is put through.
 
-    The first three are the paper's own (PROTOCOLS 3.5). Three are ours and stronger: `pgd-margin`
+    `noise`, `pgd-100` and `sap` are the paper's own (PROTOCOLS 3.5); `pgd-100-clipped` shows what
+    it is worth that their random start is not clipped. Three are ours and stronger: `pgd-margin`
     takes plain sign steps that can cross the whole ball, the margin loss and two random starts;
     `apgd-t` and `apgd-dlr` aim at each of the four wrong classes in turn, from three random
     starts, with the margin and with the difference of logits ratio.
@@ -50,6 +52,13 @@ def paper_b_attacks(
             EPS,
             {"steps": steps, "step_size": 0.01, "clip_start": False},
             per_class=white_box,
+        ),
+        Attack(
+            "pgd-100-clipped",
+            "adamax-pgd",
+            EPS,
+            {"steps": steps, "step_size": 0.01},
+            per_class=stronger,
         ),
         Attack(
             "sap",
@@ -165,6 +174,8 @@ def config_b(
         defense=loss,
         schedule=replace(schedule, **changes),
         attacks=attacks or paper_b_attacks(model, sap=COSTLY_SUBSET, stronger=COSTLY_SUBSET),
+        proof=PROOF_EPS if model == "beat-mlp" else (),
+        proof_per_class=COSTLY_SUBSET if model == "beat-mlp" else None,
         together=3 if model == "beat-mlp" else 1,
         differs=DIFFERS if dataset == "mitdb" else (),
     )
@@ -204,7 +215,13 @@ def masked_b(config: Config) -> Config:
     gets "-masked".
     """
     attacks = tuple(replace(a, masked=True) for a in config.attacks if a.name in STRONGEST)
-    return replace(config, label=f"{config.label}-masked", attacks=attacks)
+    return replace(
+        config,
+        label=f"{config.label}-masked",
+        attacks=attacks,
+        proof=(),
+        proof_per_class=None,
+    )
 
 
 def paper_b_log() -> Config:
@@ -221,7 +238,8 @@ def paper_b_log() -> Config:
         *(replace(attack, eps=(0.1,), **beats) for attack in ours),
     )
     config = config_b("paper", "beat-mlp", "nsr", 0.5, attacks=attacks)
-    return replace(config, label="beatwise/mlp/nsr-0.5/log")
+    label = "beatwise/mlp/nsr-0.5/log"
+    return replace(config, label=label, proof=(), proof_per_class=None)
 
 
 def paper_b_paper() -> Plan:

@@ -96,7 +96,7 @@ def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> C
     flags = {
         name.removeprefix("held/"): _differing(before[name], examples[name])
         for name in before
-        if name.startswith(("held/", "predicted/", "boundary/"))
+        if name.startswith(("held/", "proved/", "predicted/", "boundary/"))
     }
     return Comparison(numbers, flags)
 
@@ -115,7 +115,8 @@ def _numbers(metrics: dict) -> dict[str, float]:
         for name in ("accuracy", "balanced_accuracy", "macro_f1"):
             if metrics[part][name] is not None:
                 found[f"{part}, {name.replace('_', ' ')}"] = metrics[part][name]
-    for attack, values in metrics["attacks"].items():
+    proved = {"proved": metrics["proved"]} if "proved" in metrics else {}
+    for attack, values in (metrics["attacks"] | proved).items():
         for name in ("accuracy", "balanced_accuracy"):
             for eps, value in zip(values["eps"], values[name], strict=True):
                 found[f"{attack} {eps:g}, {name.replace('_', ' ')}"] = value

@@ -36,6 +36,14 @@ class BeatMLP(nn.Module):
             h = linear(layer, h).relu()
         return linear(self.layers[4], linear(self.layers[3], h))
 
+    def affine_layers(self) -> list[tuple[Tensor, Tensor]]:
+        """Weights (out, in) and biases (out,) of the affine maps between which ReLUs stand.
+
+        The last two layers are one of them.
+        """
+        *hidden, last, output = ((layer.weight, layer.bias) for layer in self.layers)
+        return [*hidden, (output[0] @ last[0], output[0] @ last[1] + output[1])]
+
     def normalized_layers(self) -> list[nn.Linear]:
         """Layers whose kernels paper B keeps at unit norm: all but the output (row B8)."""
         return list(self.layers[:-1])

@@ -6,7 +6,7 @@ import numpy as np
 
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS
-from ecgadv.pages.result import IN_RANGE, WORST, Result
+from ecgadv.pages.result import AUTO, IN_RANGE, WORST, Result
 
 
 def whiskers(results: Sequence[Result]) -> str:
@@ -43,6 +43,10 @@ def drawn(results: Sequence[Result]) -> str:
 
 def describe(results: Sequence[Result], attack: str) -> str:
     """Return an attack with its settings in words, as the records hold them."""
+    if attack == AUTO:
+        losses = [a for a in results[0].config["attacks"] if a["method"] == "apgd"]
+        told = [describe(results, a["name"]) for a in losses]
+        return f"{told[0]}, or {told[1]}" if len(told) > 1 else told[0]
     if attack in (WORST, IN_RANGE):
         ran = [a for a in results[0].config["attacks"] if attack == WORST or a["bounded"]]
         names = [NAMES[a["name"]] for a in ran]
@@ -56,7 +60,7 @@ def describe(results: Sequence[Result], attack: str) -> str:
         )
     if attack == "noise":
         return "uniform white noise, one draw a beat"
-    if attack == "pgd-100":
+    if attack.startswith("pgd-100"):
         return (
             f"the authors' PGD ({options['steps']} steps of Adamax on gradient signs, learning "
             f"rate {options['step_size']:g}, random start)"
@@ -66,10 +70,11 @@ def describe(results: Sequence[Result], attack: str) -> str:
             f"smooth adversarial perturbations ({options['pgd_steps']} + "
             f"{options['smooth_steps']} steps of {options['step_size']:g})"
         )
-    if attack == "apgd-t":
+    if settings["method"] == "apgd":
+        loss = {"margin": "margin loss", "dlr": "DLR loss"}[options.get("loss", "margin")]
         return (
             f"Auto-PGD aimed at each of {options['targets']} wrong classes in turn "
-            f"({options['steps']} steps each, margin loss, {options['restarts']} random starts)"
+            f"({options['steps']} steps each, {loss}, {options['restarts']} random starts)"
         )
     return (
         f"our PGD ({options['steps']} sign steps of {options['relative_step']:g} eps, margin loss, "

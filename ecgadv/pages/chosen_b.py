@@ -7,7 +7,7 @@ import numpy as np
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments.suites import defenses_b
-from ecgadv.pages.result import IN_RANGE, WORST, Result
+from ecgadv.pages.result import AUTO, IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
 
 ATTACK_NAMES = {
@@ -15,15 +15,21 @@ ATTACK_NAMES = {
     "pgd-100": "authors' PGD",
     "sap": "SAP",
     "pgd-margin": "PGD, margin loss",
-    "apgd-t": "APGD, targeted",
+    "apgd-t": "Auto-PGD, margin",
+    "apgd-dlr": "Auto-PGD, DLR",
     IN_RANGE: "worst case within [0, 1]",
     WORST: "worst case of all",
 }
-# With the attack that only the network of the authors' log is put through.
-NAMES = {**ATTACK_NAMES, "spsa": "SPSA"}
+# With what has no column of its own in the tables of all attacks.
+NAMES = {
+    **ATTACK_NAMES,
+    AUTO: "Auto-PGD with either loss",
+    "pgd-100-clipped": "authors' PGD, start clipped",
+    "spsa": "SPSA",
+}
 LOG = "log"  # the variant of that network
 PROTOCOLS = ("faithful", "corrected")  # the variants that are put through all attacks
-STRONGEST = "apgd-t"  # the single attack that finds most
+STRONGEST = AUTO  # what finds most without the help of the others
 SHOWN_EPS = 0.1  # paper B sums its curves up to here
 SHORT = {"cross-entropy": "ce", "adversarial": "at"}
 

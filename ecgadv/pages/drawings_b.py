@@ -93,6 +93,36 @@ def curve(result: Result, attack: str) -> Line:
     return line(levels, values, look_of(result))
 
 
+def brackets(results: Mapping[str, Result | None], facts: dict | None) -> Drawing | NotRun:
+    """Draw what is certain: accuracy lies between what is proved and the worst case of all attacks.
+
+    One panel a defense, the band between the two lines being what neither settles.
+    """
+    found = [result for result in results.values() if result and result.proof]
+    if not found:
+        return NotRun("What is proved, and what attacks leave")
+    parts, said = {}, []
+    for result in found:
+        levels = [0.0, *result.proof]
+        proved = [result.accuracy_proved(eps).value for eps in levels]
+        left = [result.accuracy(WORST, eps).value for eps in levels]
+        parts[result.name] = {
+            "worst case of all attacks": Line(levels, left, look=0),
+            "proved": Line(levels, proved, proved, left, look=1),
+        }
+        low, high = percent(proved[1]), percent(left[1])
+        said.append(f"{result.name} between {low} and {high}")
+    fig, data = panels(parts, x=EPS_AXIS, y=ACCURACY_AXIS, area_to=AREA_TO, root=True)
+    caption = (
+        f"Class-balanced accuracy of the {found[0].network.upper()} that attacks leave (the worst "
+        "case of all) and that is proved (backward linear bounds, alpha-CROWN): the true accuracy "
+        f"lies in the band between; {sample(found, WORST)}; means over seeds; "
+        f"{units.in_words(facts, AREA_TO)}. Square-root axis."
+    )
+    alt = f"Two falling lines a panel. Percent at eps {found[0].proof[0]:g}: {'; '.join(said)}."
+    return Drawing(fig, data, caption, alt, provenance(found))
+
+
 def look_of(result: Result) -> int:
     """Return the number of a defense's look, the same in all figures."""
     return LOOKS.get(result.defense, LOOKS.get(result.defense.split("-")[0], 6))

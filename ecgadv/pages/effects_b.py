@@ -4,15 +4,15 @@ import numpy as np
 
 from ecgadv.evaluation.intervals import Interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, STRONGEST, chosen
+from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS, STRONGEST, chosen
 from ecgadv.pages.effects import Effect, figure
 from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.paired import difference, shared_seeds
 from ecgadv.pages.result import WORST, Result
 from ecgadv.pages.results import Results
 
-ROWS = tuple(f"B{number}" for number in range(1, 20))
-AUTHORS, OURS = "pgd-100", "pgd-margin"
+ROWS = tuple(f"B{number}" for number in range(1, 21))
+AUTHORS, CLIPPED, OURS = "pgd-100", "pgd-100-clipped", "pgd-margin"
 CHAPTER = "{doc}`/notebooks/04-paper-b`"
 
 
@@ -21,7 +21,7 @@ def effects(results: Results, network: str = "mlp") -> list[Effect]:
     beatwise = chosen(results, network)
     found = []
     for result in filter(None, beatwise.values()):
-        found += _stronger(result) + _natural(result)
+        found += _stronger(result) + _natural(result) + _clipped(result)
     corrected = chosen(results, network, variant="corrected")
     people = chosen(results, network, split="interpatient")
     for defense, plain in beatwise.items():
@@ -37,8 +37,24 @@ def _stronger(result: Result) -> list[Effect]:
         return []
     rows = np.stack([result.held(attack, SHOWN_EPS) for attack in (AUTHORS, OURS)], axis=1)
     gap = result.estimate(rows, lambda v: v[..., 0] - v[..., 1])
-    compared = f"{ATTACK_NAMES[AUTHORS]} minus {ATTACK_NAMES[OURS]}"
+    compared = f"{NAMES[AUTHORS]} minus {NAMES[OURS]}"
     return [Effect("B2", compared, f"{result.name}, {_at()}", gap, figure("fig-b-margin"))]
+
+
+def _clipped(result: Result) -> list[Effect]:
+    """Return accuracy with the start of the authors' PGD clipped minus theirs, row B20."""
+    if not {AUTHORS, CLIPPED} <= set(result.own_attacks):
+        return []
+    found = []
+    for eps in (0.03, 0.05):
+        if eps not in result.own_attacks[CLIPPED]:
+            continue
+        rows = np.stack([result.held(attack, eps) for attack in (CLIPPED, AUTHORS)], axis=1)
+        gap = result.estimate(rows, lambda v: v[..., 0] - v[..., 1])
+        compared = "random start clipped to [0, 1] minus the authors'"
+        measure = f"{result.name}, {NAMES[AUTHORS]}, eps {eps:g}"
+        found.append(Effect("B20", compared, measure, gap, CHAPTER))
+    return found
 
 
 def _natural(result: Result) -> list[Effect]:
@@ -121,7 +137,7 @@ def apart(a: Estimate, b: Estimate) -> Estimate:
 
 
 def _measure(attack: str, eps: float) -> str:
-    return f"{ATTACK_NAMES[attack]}, {_at()}" if eps else "without an attack"
+    return f"{NAMES[attack]}, {_at()}" if eps else "without an attack"
 
 
 def _at() -> str:

@@ -10,10 +10,16 @@ from dataclasses import dataclass, replace
 
 from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.indicators import Indicator, beaten_by, large_budget_holds, not_monotone
+from ecgadv.evaluation.indicators import (
+    Indicator,
+    beaten_by,
+    contradicted,
+    large_budget_holds,
+    not_monotone,
+)
 from ecgadv.figures import Table
 from ecgadv.pages.chosen_b import NAMES, STRONGEST
-from ecgadv.pages.result import WORST, Result
+from ecgadv.pages.result import IN_RANGE, WORST, Result
 
 # An attack, one that should find nothing it misses, and whether a page depends on that.
 COMPARED = (
@@ -50,8 +56,10 @@ def signs(result: Result) -> list[Sign]:
     worst = result.held(WORST, largest)
     found = [(_worst_seed(result, lambda s: large_budget_holds(worst[s])), undefended)]
     for attack, other, must_hold in COMPARED:
-        if {attack, other} <= set(result.own_attacks):
+        if {attack, other} <= set(result.attacks):
             found.append((_beaten(result, attack, other), must_hold))
+    if result.proof:
+        found.append((_contradicted(result), True))
     for attack in (a for a in ("pgd-100", "sap") if a in result.own_attacks):
         flags = {eps: result.held(attack, eps) for eps in result.attacks[attack]}
         shown = _worst_seed(
@@ -71,6 +79,19 @@ def _beaten(result: Result, attack: str, other: str) -> Indicator:
     ]
     worst = max(every, key=lambda indicator: indicator.value)
     return replace(worst, name=f"{NAMES[attack]}: {worst.name}")
+
+
+def _contradicted(result: Result) -> Indicator:
+    """Return the worst share, over levels and seeds, of beats proved to hold yet broken.
+
+    SAP, which may leave the bounds of the signal, is outside what is proved.
+    """
+    every = [
+        contradicted(proved, held)
+        for eps in result.proof
+        for proved, held in zip(result.proved(eps), result.held(IN_RANGE, eps), strict=True)
+    ]
+    return max(every, key=lambda indicator: indicator.value)
 
 
 def _worst_seed(result: Result, measure) -> Indicator:

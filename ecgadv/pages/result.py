@@ -20,6 +20,7 @@ from ecgadv.pages.names import plain
 
 WORST = "worst-case"
 IN_RANGE = "worst-case-in-range"  # of the attacks that keep to the range of the data
+AUTO = "auto-pgd"  # of the attacks that are Auto-PGD, whatever their loss
 AREA_TO = 0.1  # upper end of paper B's area under the curve
 
 
@@ -123,11 +124,22 @@ class Result:
 
     @property
     def attacks(self) -> dict[str, list[float]]:
-        """The same with the two worst cases, at the levels that most white-box attacks share."""
+        """The same with the worst cases, at the levels that most white-box attacks share."""
         direct = [a["eps"] for a in self.config["attacks"] if not a.get("transfer")]
         count = Counter(eps for levels in direct for eps in levels)
         shared = sorted(eps for eps, n in count.items() if n == max(count.values()))
-        return {**self.own_attacks, IN_RANGE: shared, WORST: shared}
+        auto = {AUTO: shared} if self._worst_of[AUTO] else {}
+        return {**self.own_attacks, **auto, IN_RANGE: shared, WORST: shared}
+
+    @property
+    def _worst_of(self) -> dict[str, list[str]]:
+        """The attacks that each worst case is taken over."""
+        ran = self.config["attacks"]
+        return {
+            WORST: [attack["name"] for attack in ran],
+            IN_RANGE: [attack["name"] for attack in ran if attack["bounded"]],
+            AUTO: [attack["name"] for attack in ran if attack["method"] == "apgd"],
+        }
 
     @cached_property
     def predictions(self) -> np.ndarray:
@@ -147,7 +159,7 @@ class Result:
         """
         if eps == 0:
             return self.clean
-        if attack in (WORST, IN_RANGE):
+        if attack in self._worst_of:
             return self._worst[attack][eps]
         return self.arrays(f"held/{attack}/{eps:g}")
 
@@ -162,9 +174,9 @@ class Result:
             self.held(n, eps) for n, own in self.own_attacks.items() for eps in levels if eps in own
         ]
         seen = np.all([flags != NOT_ATTACKED for flags in every], axis=(0, 1))
-        bounded = [attack["name"] for attack in self.config["attacks"] if attack["bounded"]]
-        groups = {WORST: list(self.own_attacks), IN_RANGE: bounded}
-        return {name: self._combined(attacks, seen) for name, attacks in groups.items()}
+        return {
+            name: self._combined(names, seen) for name, names in self._worst_of.items() if names
+        }
 
     def _combined(self, names: Sequence[str], seen: np.ndarray) -> dict[float, np.ndarray]:
         """Return the worst case of some attacks at every noise level, among the seen (N,)."""
@@ -187,6 +199,19 @@ class Result:
     def accuracy(self, attack: str, eps: float, *, balanced: bool = True) -> Estimate:
         """Return the accuracy at one noise level."""
         return _accuracy(self, attack, eps, balanced)
+
+    @property
+    def proof(self) -> list[float]:
+        """The noise levels at which a bound was computed; empty where none was."""
+        return self.config.get("proof", [])
+
+    def proved(self, eps: float) -> np.ndarray:
+        """Return flags (S, N): 1 where no perturbation of that size can turn the beat, proved."""
+        return self.clean if eps == 0 else self.arrays(f"proved/{eps:g}")
+
+    def accuracy_proved(self, eps: float) -> Estimate:
+        """Return the class-balanced share that is proved to hold at one noise level."""
+        return _accuracy_proved(self, eps)
 
     def area(self, attack: str) -> Estimate:
         """Return paper B's AUC(0.1), on the examples that the attack saw."""
@@ -231,6 +256,11 @@ class Result:
 @cache
 def _accuracy(result: Result, attack: str, eps: float, balanced: bool) -> Estimate:
     return result.estimate(result.held(attack, eps)[:, None], balanced=balanced)
+
+
+@cache
+def _accuracy_proved(result: Result, eps: float) -> Estimate:
+    return result.estimate(result.proved(eps)[:, None])
 
 
 @cache
