@@ -149,7 +149,7 @@ def test_breaks_more_than_plain_steps_of_the_same_cost():
         ({"targets": 4}, "0 to 3 targets"),
         ({"targets": -1}, "0 to 3 targets"),
         ({"targets": 1, "loss": "ce"}, "loss='margin'"),
-        ({"loss": "dlr"}, "unknown attack loss"),
+        ({"loss": "cw"}, "unknown attack loss"),
         ({"restarts": 0}, "restarts is 0"),
     ],
 )

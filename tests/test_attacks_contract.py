@@ -23,6 +23,7 @@ ATTACKS = {
     ),
     "apgd": functools.partial(apgd, steps=5),
     "apgd targeted": functools.partial(apgd, steps=3, targets=2, restarts=2),
+    "apgd dlr": functools.partial(apgd, steps=3, loss="dlr"),
     "adamax_pgd": functools.partial(adamax_pgd, steps=3, step_size=0.1),
     "spsa": functools.partial(spsa, steps=2, step_size=0.1, samples=8, delta=0.01),
     "sap": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1),

@@ -343,7 +343,7 @@ def test_a_nan_gradient_or_logit_is_an_error_and_no_success():
         ({"restarts": 0}, "restarts is 0"),
         ({"step_size": 0.0}, "step_size is 0.0"),
         ({"step_size": float("nan")}, "step_size is nan"),
-        ({"loss": "dlr"}, "unknown attack loss 'dlr'"),
+        ({"loss": "cw"}, "unknown attack loss 'cw'"),
         ({"keep": "first"}, "unknown keep 'first'"),
         ({"restarts": 2, "random_start": False}, "restarts=2 needs random_start"),
         ({"restarts": 2, "keep": "last"}, "restarts=2 needs random_start"),

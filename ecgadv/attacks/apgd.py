@@ -41,11 +41,12 @@ def apgd(
     Arguments:
         x, y, mask: signals (B, C, L), labels int64 (B,), True where the recording is.
         steps: gradients of one ascent.
-        loss: "margin" (max_{i != y} z_i - z_y) or "ce". The margin stands in for the paper's DLR
-            loss, which divides it by a difference of logits to be free of their scale.
+        loss: "margin" (max_{i != y} z_i - z_y), the paper's "dlr" (the margin over a difference
+            of logits, for three classes or more), or "ce".
         restarts: so many random starts, one after the other for those that still hold.
-        targets: 0, or how many classes each restart aims at in turn, with the margin
-            z_t - z_y (APGD-T): the likeliest wrong class of x first. At most K - 1.
+        targets: 0, or how many classes each restart aims at in turn (APGD-T), the likeliest
+            wrong class of x first: with the margin z_t - z_y or, of four classes or more, the
+            targeted "dlr". At most K - 1.
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient.
     """
@@ -77,10 +78,10 @@ def _aims(model, x, y, mask, targets: int, loss: str) -> list[Tensor | None]:
         return [None]
     with torch.no_grad():
         logits = forward(model, x, mask)
-    if loss != "margin" or not 1 <= targets < logits.shape[-1]:
+    if loss == "ce" or not 1 <= targets < logits.shape[-1]:
         raise EcgadvError(
             f"targets={targets} with loss {loss!r} and {logits.shape[-1]} classes; give 0 to "
-            f"{logits.shape[-1] - 1} targets, and loss='margin' with them"
+            f"{logits.shape[-1] - 1} targets, and loss='margin' or 'dlr' with them"
         )
     others = logits.scatter(-1, y.unsqueeze(-1), -torch.inf)
     return list(others.topk(targets).indices.unbind(-1))

@@ -27,7 +27,7 @@ def fgsm(
     Arguments:
         x, y, mask: signals (..., B, C, L), labels (..., B), True where the recording is.
         generator: unused, as nothing is random; here so that all attacks are called alike.
-        loss: "ce" (cross-entropy) or "margin" (max_{i != y} z_i - z_y).
+        loss: "ce" (cross-entropy), "margin" (max_{i != y} z_i - z_y) or "dlr" (`attack_loss`).
 
     Raises EcgadvError for an unknown loss, bad shapes or values, and for a NaN gradient.
     """

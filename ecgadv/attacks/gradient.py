@@ -10,16 +10,20 @@ from torch import Tensor, nn
 from ecgadv.errors import EcgadvError
 from ecgadv.models import forward
 
-LOSSES = ("ce", "margin")
+LOSSES = ("ce", "margin", "dlr")
 
 
 def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     """Return the loss (..., B) that an attack raises, from logits (..., B, K) and y (..., B).
 
     "ce" is the cross-entropy; "margin" is max_{i != y} z_i - z_y, positive once misclassified,
-    or z_t - z_y where the attack aims at classes t, `target` (..., B).
-    Raises EcgadvError for soft labels: with them no example counts as misclassified, so that
-    none can be said to be the best.
+    or z_t - z_y where the attack aims at classes t, `target` (..., B). "dlr", the difference of
+    logits ratio (Croce and Hein, ICML 2020, section 4), divides the margin by z_pi1 - z_pi3, with
+    a target by z_pi1 - (z_pi3 + z_pi4) / 2, where pi sorts the logits from the largest down: no
+    rescaling of the logits changes it. Where that divisor is 0 it is the margin.
+
+    Raises EcgadvError for "dlr" with fewer than three classes, four with a target, and for soft
+    labels: with them no example counts as misclassified, so that none can be said to be the best.
     """
     if y.is_floating_point():
         raise EcgadvError("soft labels y do not say which example is best; use keep='last'")
@@ -27,28 +31,67 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = No
     z_y = logits.gather(-1, label).squeeze(-1)
     if loss == "ce":
         return logits.logsumexp(-1) - z_y
-    if target is not None:
-        return logits.gather(-1, target.unsqueeze(-1)).squeeze(-1) - z_y
-    return logits.scatter(-1, label, -torch.inf).amax(-1) - z_y
+    if target is None:
+        margin = logits.scatter(-1, label, -torch.inf).amax(-1) - z_y
+    else:
+        margin = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1) - z_y
+    if loss == "margin":
+        return margin
+    spread, _ = _spread(logits, targeted=target is not None)
+    return margin / spread.masked_fill(spread == 0, 1.0)
 
 
 def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     """Return the gradient of `attack_loss` to the logits, (..., B, K).
 
-    For "ce" y may also be soft labels, probabilities q (..., B, K) that sum to 1: the gradient of
+    Among equal logits "margin" and "dlr" take one that is largest. For "ce" y may also be soft
+    labels, probabilities q (..., B, K) that sum to 1: the gradient of
     -sum_c q_c log softmax(z)_c is softmax(z) - q.
 
-    Raises EcgadvError for soft labels of another shape or with another loss.
+    Raises EcgadvError for soft labels of another shape or with another loss, and for "dlr" with
+    too few classes.
     """
     if y.is_floating_point():
         return _soft_gradient(loss, logits, y)
     label = y.unsqueeze(-1)
+    if loss == "dlr":
+        return _dlr_gradient(logits, label, target)
     one_hot = torch.zeros_like(logits).scatter_(-1, label, 1.0)
     if loss == "ce":
         return torch.softmax(logits, -1).sub_(one_hot)
     if target is None:
         target = logits.scatter(-1, label, -torch.inf).argmax(-1)
     return one_hot.neg_().scatter_(-1, target.unsqueeze(-1), 1.0)
+
+
+def _spread(logits: Tensor, *, targeted: bool) -> tuple[Tensor, Tensor]:
+    """Return the divisor (..., B) of "dlr" and where the 3 or 4 largest logits are, in order."""
+    largest = 4 if targeted else 3
+    if logits.shape[-1] < largest:
+        aim = "with targets" if targeted else "without a target"
+        raise EcgadvError(
+            f"attack loss 'dlr' {aim} needs {largest} classes or more, not {logits.shape[-1]}; "
+            "use loss='margin'"
+        )
+    values, places = logits.topk(largest)
+    return values[..., 0] - values[..., 2:].mean(-1), places
+
+
+def _dlr_gradient(logits: Tensor, label: Tensor, target: Tensor | None) -> Tensor:
+    """Return (m' - m / d d') / d, the gradient of margin m over divisor d; m' where d is 0."""
+    spread, places = _spread(logits, targeted=target is not None)
+    if target is None:
+        # Of equal logits the one that has this rank in the divisor: else the slopes could cancel.
+        first, second = places[..., :1], places[..., 1:2]
+        other = torch.where(first == label, second, first)
+    else:
+        other = target.unsqueeze(-1)
+    of_margin = torch.zeros_like(logits).scatter_(-1, label, -1.0).scatter_(-1, other, 1.0)
+    of_spread = torch.zeros_like(logits).scatter_(-1, places[..., :1], 1.0)
+    of_spread.scatter_(-1, places[..., 2:], -1.0 / (places.shape[-1] - 2))
+    margin, spread = logits.gather(-1, other) - logits.gather(-1, label), spread.unsqueeze(-1)
+    gradient = (of_margin - margin / spread * of_spread) / spread
+    return torch.where(spread == 0, of_margin, gradient)
 
 
 def _soft_gradient(loss: str, logits: Tensor, q: Tensor) -> Tensor:

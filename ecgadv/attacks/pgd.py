@@ -35,7 +35,7 @@ def pgd(
         x, y, mask: signals (..., B, C, L), labels (..., B), True where the recording is.
         steps, step_size: number of steps, and their size in units of x: along the sign of the
             gradient for "linf", along the gradient of length 1 for "l2".
-        loss: "ce" (cross-entropy) or "margin" (max_{i != y} z_i - z_y).
+        loss: "ce" (cross-entropy), "margin" (max_{i != y} z_i - z_y) or "dlr" (`attack_loss`).
         random_start, restarts: begin uniformly within the budget, so many times.
         clip_start: bring the random start within the bounds of the signal before the first
             gradient; False (only with keep="last") is the order of paper B's authors, whose

@@ -125,7 +125,7 @@ def zero_gradients(
         x: examples (B, C, L) on the model's device, few enough for one batch.
         y: labels (B,).
         mask: (B, 1, L) bool or None; only gradients where it is True count.
-        loss: "ce" or "margin".
+        loss: "ce", "margin" or "dlr".
         threshold: largest share that passes.
     """
     with frozen(model):
