@@ -244,6 +244,7 @@ def test_every_figure_of_the_chapter_can_be_drawn(mlp, tmp_path):
         drawings_b.by_class(mlp.one(defense="nsr-0.4"), REPORTED),
         drawings_b.against(shown, shown["nsr-0.4"]),
         drawings_b.settings({"beatwise": shown, "interpatient": between}, "Splits"),
+        drawings_b.brackets(shown, FACTS),
     ]
     for drawing in drawn:
         plt.close(drawing.fig)
@@ -326,3 +327,21 @@ def test_flags_of_every_beat_can_be_downloaded(mlp, tmp_path):
     assert [int(row[column]) for row in found] == held(1 / 3).tolist()
     assert [row["class"] for row in found] == ["N"] * 6 + ["S"] * 3 + ["V"] * 3
     assert "not run" in exports.flags(mlp, split="interpatient", network="mlp", out=tmp_path)
+
+
+def test_the_band_lies_between_what_is_proved_and_what_attacks_leave(tmp_path):
+    proved = {"proved/0.01": held(2 / 3), "proved/0.05": held(1 / 3)}
+    write(tmp_path, "beatwise/mlp/nsr-0.4/faithful", shares=(1, 2 / 3, 1 / 3), flags=proved)
+    shown = chosen_b.chosen(results(tmp_path), "mlp")
+    drawing = drawings_b.brackets(shown, FACTS)
+    plt.close(drawing.fig)
+    columns = zip(*(drawing.data[k] for k in ("series", drawings_b.EPS_AXIS)), strict=True)
+    values = dict(zip(columns, drawing.data[drawings_b.ACCURACY_AXIS], strict=True))
+    assert values["proved", 0.01] == pytest.approx(2 / 3)
+    assert values["worst case of all attacks", 0.01] == 1
+    assert values["proved", 0.1] == 0
+    assert "NSR, beta 0.4 between 66.7 and 100.0" in drawing.alt
+    (row,) = rows(tables_b.bracket(shown))
+    assert row == ("NSR, beta 0.4", "100.0", "66.7", "100.0", "33.3", "66.7")
+    assert rows(tables_b.bracket({"ce": None})) == []
+    assert isinstance(drawings_b.brackets({"ce": None}, FACTS), panels.NotRun)

@@ -111,7 +111,7 @@ def paper_a_compact() -> Plan:
     )
     further = Schedule(epochs=1, batch_size=16, learning_rate=1e-3, copies=COPIES, **ONE_CYCLE)
     make = Maker(base, steps=(2, 2), sizes={"step": 2.5}, further=further)
-    return [(config, 2) for config in defenses_a(make)]
+    return [(config, 4) for config in defenses_a(make)]
 
 
 def paper_a_demo() -> Plan:

@@ -90,6 +90,22 @@ def headline(results: dict[str, Result | None]) -> Table:
     return of_rows(head, rows)
 
 
+def bracket(results: dict[str, Result | None]) -> Table:
+    """Return the class-balanced accuracy that is proved, and that attacks leave, by noise level."""
+    ran = [result for result in results.values() if result and result.proof]
+    head = ["defense", f"clean, %{_n(result.attacked(WORST) for result in ran)}"]
+    levels = ran[0].proof[:2] if ran else []
+    head += [f"eps {eps:g}, {what}, %" for eps in levels for what in ("proved", "attacks leave")]
+    rows = []
+    for result in ran:
+        cells = [percent(result.accuracy(WORST, 0).value)]
+        for eps in levels:
+            pair = result.accuracy_proved(eps), result.accuracy(WORST, eps)
+            cells += [percent(found.value) for found in pair]
+        rows.append((result.name, *cells))
+    return of_rows(head, rows)
+
+
 def summaries(results: dict[str, Result | None], reported_path: str | Path) -> Table:
     """Return paper B's AUC(0.1) and ACC_robust under every attack, with intervals."""
     found = [result for result in results.values() if result]
