@@ -2,8 +2,10 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
+from ecgadv.models import frozen_mlp
 from ecgadv.models.kernels import init_unit_norm
 from ecgadv.models.stacking import linear
 
@@ -31,7 +33,18 @@ class BeatMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map beats (..., B, 1, L) to logits (..., B, K)."""
-        h = x.flatten(-2)  # (..., B, L)
+        x = x.flatten(-2)
+        if self._is_fixed(x):
+            return frozen_mlp.logits(self.layers, x, self._layers)
+        return self._layers(x)
+
+    def _is_fixed(self, x: Tensor) -> bool:
+        """Say whether nothing but x needs a gradient, in float32 or float64 on a CPU."""
+        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return False
+        return not torch.is_grad_enabled() or not any(p.requires_grad for p in self.parameters())
+
+    def _layers(self, h: Tensor) -> Tensor:  # (..., B, L) -> (..., B, K)
         for layer in self.layers[:3]:
             h = linear(layer, h).relu()
         return linear(self.layers[4], linear(self.layers[3], h))

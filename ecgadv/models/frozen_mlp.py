@@ -1,0 +1,58 @@
+"""The MLP's logits and input gradient on a CPU while its parameters stay fixed.
+
+An attack needs no gradient of the parameters, and two things follow for `BeatMLP`:
+
+* The last two layers have no ReLU between them, so they are one linear map of K rows.
+* The ReLUs work in place, forward and backward: what they gave says where they were off.
+
+In exact arithmetic nothing changes.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import Function
+
+_aten = torch.ops.aten
+
+
+class FrozenMLP(Function):
+    """Logits (S, B, K) of x (S, B, L) as a function of x alone."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, layers: Sequence[tuple[Tensor, Tensor]], plain) -> Tensor:
+        *below, (weight, bias), (output, output_bias) = layers
+        bias = torch.baddbmm(output_bias.unsqueeze(1), bias.unsqueeze(1), output.mT)
+        output = torch.bmm(output, weight)
+        ctx.plain, ctx.weights, ctx.hidden = plain, [w for w, _ in below] + [output], []
+        ctx.save_for_backward(x)
+        h = x
+        for w, b in below:
+            h = torch.baddbmm(b.unsqueeze(1), h, w.mT).relu_()
+            ctx.hidden.append(h)
+        return torch.baddbmm(bias, h, output.mT)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        (x,) = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a gradient of the gradient is wanted
+            return torch.autograd.grad(ctx.plain(x), x, gradient, create_graph=True)[0], None, None
+        for weight, h in zip(ctx.weights[:0:-1], ctx.hidden[::-1], strict=True):
+            gradient = torch.bmm(gradient, weight)
+            _aten.threshold_backward.grad_input(gradient, h, 0, grad_input=gradient)
+        return torch.bmm(gradient, ctx.weights[0]), None, None
+
+
+def logits(layers: Sequence[nn.Linear], x: Tensor, plain: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the logits (..., B, K) of x (..., B, L).
+
+    Args:
+        layers: of a BeatMLP, plain or stacked; a ReLU follows each but the last two.
+        plain: the same function of x in ordinary operations, for gradients of gradients.
+    """
+    pairs = [(layer.weight, layer.bias) for layer in layers]
+    if x.dim() == 3:
+        return FrozenMLP.apply(x, pairs, plain)
+    alone = [(weight[None], bias[None]) for weight, bias in pairs]
+    return FrozenMLP.apply(x[None], alone, lambda x: plain(x[0])[None])[0]
