@@ -10,7 +10,7 @@ from benchmarks.timing import Row, in_turns, ratio
 from ecgadv import models
 from ecgadv.experiments.config import Config
 from ecgadv.experiments.run import build_loss
-from ecgadv.experiments.suites import NSR_BETA, config_b
+from ecgadv.experiments.suites.paper_b import NSR_BETA, config_of
 from ecgadv.models.stacking import stack
 from ecgadv.training import Samples, train
 
@@ -41,7 +41,7 @@ def _rows(name: str, defense: str, strength, *, steps: int, batch: int, rounds: 
     if name == "beat-cnn":
         runs.append((_plain(networks[0]), 1))
     changes = {"epochs": 1, "sampler": "natural", "batch_size": batch}
-    config = config_b("paper", name, defense, strength, **changes)
+    config = config_of("paper", name, defense, strength, **changes)
     functions = [partial(_train, network, config, steps, seeds) for network, seeds in runs]
     one, eight, *plain = in_turns(functions, rounds=rounds)
     what = f"{name.removeprefix('beat-').upper()}, {defense}"

@@ -76,7 +76,9 @@ def test_the_front_page_says_what_stands_out_or_that_it_was_not_run(mlp, tmp_pat
 
 def test_the_network_of_the_log_stands_beside_it_once_it_was_run(tmp_path, monkeypatch):
     attacks = (Attack("spsa", "spsa", (0.1,), {"steps": 7, "samples": 5}), ATTACKS[-1])
-    config = replace(suites.paper_b_log(), attacks=(attacks[0], replace(attacks[1], eps=(0.1,))))
+    config = replace(
+        suites.paper_b.log_network(), attacks=(attacks[0], replace(attacks[1], eps=(0.1,)))
+    )
     plans = {**suites.SUITES, ("paper-b", "paper"): lambda: [(config, 1)]}
     monkeypatch.setattr(suites, "SUITES", plans)
     write_record(tmp_path, config, shares=(1, 1, 0), flags={"held/spsa/0.1": held(2 / 3)})

@@ -100,6 +100,9 @@ class Config:
         return {role: config for role, config in roles.items() if config is not None}
 
 
+Plan = list[tuple[Config, int]]  # configs, each with its number of seeds: 0, 1, 2, ...
+
+
 def as_dict(value):
     """Return plain JSON types for a config or a part of one."""
     if dataclasses.is_dataclass(value):

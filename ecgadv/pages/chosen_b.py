@@ -6,7 +6,7 @@ import numpy as np
 
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.experiments.suites import defenses_b
+from ecgadv.experiments.suites.paper_b import defenses_of
 from ecgadv.pages.result import AUTO, IN_RANGE, WORST, Result
 from ecgadv.pages.results import Results
 
@@ -38,7 +38,7 @@ def authors_defenses(network: str) -> list[str]:
     """Return paper B's defenses of a network at the authors' strengths, as labels name them."""
     return [
         SHORT.get(name, name) + ("" if strength is None else f"-{strength:g}")
-        for name, strength in defenses_b(f"beat-{network}")
+        for name, strength in defenses_of(f"beat-{network}")
     ]
 
 

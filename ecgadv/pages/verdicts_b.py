@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ecgadv.experiments.suites import NSR_BETA
+from ecgadv.experiments.suites.paper_b import NSR_BETA
 from ecgadv.figures import Table
 from ecgadv.pages import judgements
 from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, within

@@ -21,8 +21,10 @@ def plan():
     """Two of paper B's configs, cut down to a tenth of an epoch and two attacks."""
     short = {"attacks": FEW, "epochs": 1, "epoch_share": 0.1}
     made = [
-        suites.config_b("demo", "beat-mlp", "nsr", 0.4, **short),
-        suites.config_b("demo", "beat-mlp", "cross-entropy", split="interpatient", **short),
+        suites.paper_b.config_of("demo", "beat-mlp", "nsr", 0.4, **short),
+        suites.paper_b.config_of(
+            "demo", "beat-mlp", "cross-entropy", split="interpatient", **short
+        ),
     ]
     return [(replace(config, experiment="real"), 1) for config in made]
 

@@ -1,18 +1,9 @@
-"""The experiments of the book: which configs each suite holds in each profile.
+"""The experiments of paper B: NSR regularization on MIT-BIH (PROTOCOLS part 3)."""
 
-A suite function returns (config, number of seeds) pairs; seeds are 0, 1, 2, ...
-"""
-
-from collections.abc import Callable
 from dataclasses import replace
 
-from ecgadv.errors import EcgadvError
-from ecgadv.experiments import suite_a
-from ecgadv.experiments.config import Attack, Config, Defense, run_key
-from ecgadv.experiments.store import Record
+from ecgadv.experiments.config import Attack, Config, Defense, Plan
 from ecgadv.training import Schedule
-
-Plan = list[tuple[Config, int]]
 
 # Paper B's noise levels on MIT-BIH, in units of the per-beat range (PROTOCOLS 3.5).
 EPS = (0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
@@ -24,7 +15,7 @@ NSR_BETA = {"beat-mlp": 0.4, "beat-cnn": 0.3}
 TRAINING_EPS = (0.1, 0.2, 0.3)
 
 
-def paper_b_attacks(
+def attacks_of(
     model: str, *, steps: int = 100, sap_steps: tuple[int, int] = (100, 200), **subsets: int | None
 ) -> tuple[Attack, ...]:
     """Return the attacks that every network of paper B is put through.
@@ -101,7 +92,7 @@ def paper_b_attacks(
     )
 
 
-def faithful_b(model: str, defense: str, strength: float | None) -> tuple[Defense, Schedule]:
+def faithful(model: str, defense: str, strength: float | None) -> tuple[Defense, Schedule]:
     """Return a defense of paper B with the extras its script gives it (PROTOCOLS 3.4).
 
     The baselines are not treated alike (row B4), but every script revives dead kernels.
@@ -125,7 +116,7 @@ def faithful_b(model: str, defense: str, strength: float | None) -> tuple[Defens
     return Defense(defense, options=options), Schedule(**extras, **revive)
 
 
-def corrected_b(model: str, defense: str, strength: float | None) -> tuple[Defense, Schedule]:
+def corrected(model: str, defense: str, strength: float | None) -> tuple[Defense, Schedule]:
     """Return a defense of paper B as it should have been compared.
 
     The same schedule for all, without decays, kernel norms or double steps; the training attack
@@ -147,7 +138,7 @@ def corrected_b(model: str, defense: str, strength: float | None) -> tuple[Defen
     return Defense(defense, "corrected", options[defense], masked=True), Schedule()
 
 
-def config_b(
+def config_of(
     profile: str,
     model: str,
     defense: str,
@@ -160,7 +151,7 @@ def config_b(
     **changes,
 ) -> Config:
     """Return one config of paper B; `changes` replace fields of the schedule."""
-    make = {"faithful": faithful_b, "corrected": corrected_b}[variant]
+    make = {"faithful": faithful, "corrected": corrected}[variant]
     loss, schedule = make(model, defense, strength)
     short = {"cross-entropy": "ce", "adversarial": "at"}.get(defense, defense)
     name = short if strength is None else f"{short}-{strength:g}"
@@ -173,7 +164,7 @@ def config_b(
         model=model,
         defense=loss,
         schedule=replace(schedule, **changes),
-        attacks=attacks or paper_b_attacks(model, sap=COSTLY_SUBSET, stronger=COSTLY_SUBSET),
+        attacks=attacks or attacks_of(model, sap=COSTLY_SUBSET, stronger=COSTLY_SUBSET),
         proof=PROOF_EPS if model == "beat-mlp" else (),
         proof_per_class=COSTLY_SUBSET if model == "beat-mlp" else None,
         together=3 if model == "beat-mlp" else 1,
@@ -195,7 +186,7 @@ DIFFERS = (
 )
 
 
-def defenses_b(model: str) -> list[tuple[str, float | None]]:
+def defenses_of(model: str) -> list[tuple[str, float | None]]:
     """Return the defenses of paper B on MIT-BIH at the authors' strengths."""
     return [
         ("cross-entropy", None),
@@ -208,7 +199,7 @@ def defenses_b(model: str) -> list[tuple[str, float | None]]:
 STRONGEST = ("apgd-t", "apgd-dlr")
 
 
-def masked_b(config: Config) -> Config:
+def masked(config: Config) -> Config:
     """Return the same network under our strongest attacks, with the padding left alone.
 
     Padding is no part of a recording, but the authors attack it (row B14). The label's variant
@@ -224,7 +215,7 @@ def masked_b(config: Config) -> Config:
     )
 
 
-def paper_b_log() -> Config:
+def log_network() -> Config:
     """Return the network of the log in the authors' code, under that log's attack.
 
     It is probably the MLP with NSR at beta 0.5 under SPSA (PROTOCOLS part 1 and 3.5): 810 beats,
@@ -232,40 +223,40 @@ def paper_b_log() -> Config:
     """
     steps, beats = 100, {"per_class": 162}
     options = {"steps": steps, "step_size": 0.01, "samples": 2048, "delta": 0.01}
-    ours = [a for a in paper_b_attacks("beat-mlp", steps=steps) if a.name in STRONGEST]
+    ours = [a for a in attacks_of("beat-mlp", steps=steps) if a.name in STRONGEST]
     attacks = (
         Attack("spsa", "spsa", (0.1,), options, **beats),
         *(replace(attack, eps=(0.1,), **beats) for attack in ours),
     )
-    config = config_b("paper", "beat-mlp", "nsr", 0.5, attacks=attacks)
+    config = config_of("paper", "beat-mlp", "nsr", 0.5, attacks=attacks)
     label = "beatwise/mlp/nsr-0.5/log"
     return replace(config, label=label, proof=(), proof_per_class=None)
 
 
-def paper_b_paper() -> Plan:
+def paper() -> Plan:
     """The authors' protocol on the real beats, split over beats and between patients."""
     mlp, cnn = "beat-mlp", "beat-cnn"
-    faithful = [config_b("paper", mlp, *d) for d in defenses_b(mlp)]
-    plan = [(config, 3) for config in faithful]
+    own = [config_of("paper", mlp, *d) for d in defenses_of(mlp)]
+    plan = [(config, 3) for config in own]
     between = [("cross-entropy", None), ("nsr", 0.4), ("adversarial", 0.1)]
-    plan += [(config_b("paper", mlp, *d, split="interpatient"), 3) for d in between]
+    plan += [(config_of("paper", mlp, *d, split="interpatient"), 3) for d in between]
     sweep = [0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
-    plan += [(config_b("paper", mlp, "nsr", beta), 3) for beta in sweep]
+    plan += [(config_of("paper", mlp, "nsr", beta), 3) for beta in sweep]
     harmonised = [*between, ("jacobian", JACOBIAN_BETA[mlp])]
-    corrected = [config_b("paper", mlp, *d, variant="corrected") for d in harmonised]
-    plan += [(config, 3) for config in corrected]
-    plan += [(masked_b(config), 3) for config in (*faithful, *corrected)]
-    plan.append((paper_b_log(), 3))
-    plan += [(config_b("paper", cnn, *d), 3) for d in defenses_b(cnn)]
+    repaired = [config_of("paper", mlp, *d, variant="corrected") for d in harmonised]
+    plan += [(config, 3) for config in repaired]
+    plan += [(masked(config), 3) for config in (*own, *repaired)]
+    plan.append((log_network(), 3))
+    plan += [(config_of("paper", cnn, *d), 3) for d in defenses_of(cnn)]
     return plan
 
 
-def paper_b_compact() -> Plan:
+def compact() -> Plan:
     """The residual network on the real beats at a cost that two CPU cores can bear."""
-    white_box = paper_b_attacks("beat-cnn", steps=50, sap_steps=(50, 100), white_box=150, sap=150)
+    white_box = attacks_of("beat-cnn", steps=50, sap_steps=(50, 100), white_box=150, sap=150)
     plan = []
-    for defense in defenses_b("beat-cnn"):
-        config = config_b(
+    for defense in defenses_of("beat-cnn"):
+        config = config_of(
             "compact", "beat-cnn", *defense, attacks=white_box, epochs=6, epoch_share=0.1
         )
         differs = (
@@ -279,47 +270,11 @@ def paper_b_compact() -> Plan:
     return plan
 
 
-def paper_b_demo() -> Plan:
+def demo() -> Plan:
     """Everything on the embedded synthetic beats in a minute or two; never evidence."""
-    attacks = paper_b_attacks("beat-mlp", steps=40, sap_steps=(20, 40), white_box=60, sap=60)
+    attacks = attacks_of("beat-mlp", steps=40, sap_steps=(20, 40), white_box=60, sap=60)
     strengths = [("cross-entropy", None), ("nsr", 0.4), ("jacobian", 0.9), ("adversarial", 0.1)]
     return [
-        (config_b("demo", "beat-mlp", *d, dataset="synthetic", attacks=attacks, epochs=8), 2)
+        (config_of("demo", "beat-mlp", *d, dataset="synthetic", attacks=attacks, epochs=8), 2)
         for d in strengths
     ]
-
-
-SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
-    ("paper-b", "paper"): paper_b_paper,
-    ("paper-b", "compact"): paper_b_compact,
-    ("paper-b", "demo"): paper_b_demo,
-    ("paper-a", "paper"): suite_a.paper_a_paper,
-    ("paper-a", "short"): suite_a.paper_a_short,
-    ("paper-a", "compact"): suite_a.paper_a_compact,
-    ("paper-a", "demo"): suite_a.paper_a_demo,
-}
-
-
-def plan(suite: str, profile: str) -> Plan:
-    """Return the configs of a suite in a profile with their numbers of seeds."""
-    if (suite, profile) not in SUITES:
-        known = ", ".join(f"{s} --profile {p}" for s, p in SUITES)
-        raise EcgadvError(f"no suite {suite!r} in profile {profile!r}; choose one of {known}")
-    return SUITES[suite, profile]()
-
-
-def holds(plan: Plan, record: Record) -> bool:
-    """Return whether a record is of a config of the plan as it is now."""
-    fingerprint = record.run["data"]["fingerprint"]
-    keys = {run_key(config, record.seed, fingerprint) for config, _ in plan}
-    return record.key in keys
-
-
-def known(suite: str | None = None, profile: str | None = None) -> list[tuple[str, str]]:
-    """Return the (suite, profile) pairs there are, narrowed to a suite or a profile."""
-    pairs = [pair for pair in SUITES if suite in (None, pair[0]) and profile in (None, pair[1])]
-    if not pairs:
-        wanted = " in profile ".join(repr(name) for name in (suite, profile) if name is not None)
-        names = ", ".join(f"{s} --profile {p}" for s, p in SUITES)
-        raise EcgadvError(f"nothing is called {wanted}; choose among {names}")
-    return pairs

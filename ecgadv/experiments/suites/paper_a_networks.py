@@ -11,7 +11,7 @@ JACOBIAN, JACOBIAN_RETUNED = 44.0, 1e5  # the authors' weight; ours for an input
 MILLIVOLT = 1000.0  # uV: what one unit of a beat normalised to its range is about (row A17)
 
 
-def attacks_a(
+def attacks_of(
     *,
     sap: tuple[int, int] = (20, 20),
     sweep: tuple[float, ...] = SWEEP,
@@ -139,7 +139,7 @@ def _bare(config: Config) -> Config:
     return replace(config, attacks=(), differs=(), surrogate=None, boundary={})
 
 
-def defenses_a(make: Maker) -> list[Config]:
+def defenses_of(make: Maker) -> list[Config]:
     """Return the eight networks of paper A (PROTOCOLS 2.4), and what we add to them.
 
     Teachers are networks of the list: the authors' adversarial teacher is trained as their

@@ -1,10 +1,8 @@
 """The experiments of paper A: adversarial distillation training on CinC 2017 (PROTOCOLS part 2)."""
 
-from ecgadv.experiments.config import Config, Defense
-from ecgadv.experiments.networks_a import Maker, attacks_a, defenses_a
+from ecgadv.experiments.config import Config, Defense, Plan
+from ecgadv.experiments.suites.paper_a_networks import Maker, attacks_of, defenses_of
 from ecgadv.training import Schedule
-
-Plan = list[tuple[Config, int]]
 
 COPIES = (1, 2, 1, 6)  # of N, AF, O and noise in the authors' training list (PROTOCOLS 2.1)
 
@@ -21,7 +19,7 @@ LAST = "a tenth of the training records validate; the last epoch is kept, none i
 ONE_CYCLE = {"optimizer": "adam", "rate": "one-cycle", "sampler": "natural"}
 
 
-def undefended_a(profile: str, *, dataset: str = "challenge-2017", **fields) -> Config:
+def undefended(profile: str, *, dataset: str = "challenge-2017", **fields) -> Config:
     """Return the undefended network of a profile."""
     return Config(
         experiment="paper-a",
@@ -34,9 +32,9 @@ def undefended_a(profile: str, *, dataset: str = "challenge-2017", **fields) -> 
     )
 
 
-def paper_a_paper() -> Plan:
+def paper() -> Plan:
     """The authors' protocol: 100 epochs anew for each network, the test part choosing the epoch."""
-    base = undefended_a(
+    base = undefended(
         "paper",
         split="han",
         schedule=Schedule(
@@ -48,18 +46,18 @@ def paper_a_paper() -> Plan:
             keep="best",
             precision="bf16",
         ),
-        attacks=attacks_a(authors_pgd=True),
+        attacks=attacks_of(authors_pgd=True),
         boundary={"pairs": 50, "steps": 8000},
         precision="tf32",
         half=True,
         differs=(*DIFFERS, HALF),
     )
-    return [(config, 3) for config in defenses_a(Maker(base))]
+    return [(config, 3) for config in defenses_of(Maker(base))]
 
 
-def paper_a_short() -> Plan:
+def short() -> Plan:
     """The authors' network and attacks with a tenth of their epochs, at a one-cycle rate."""
-    base = undefended_a(
+    base = undefended(
         "short",
         split="han-validated",
         schedule=Schedule(
@@ -70,7 +68,7 @@ def paper_a_short() -> Plan:
             precision="bf16",
             **ONE_CYCLE,
         ),
-        attacks=attacks_a(authors_pgd=True),
+        attacks=attacks_of(authors_pgd=True),
         boundary={"pairs": 4, "steps": 1000},
         precision="tf32",
         half=True,
@@ -83,17 +81,17 @@ def paper_a_short() -> Plan:
             "instead of 50 and 8,000",
         ),
     )
-    return [(config, 1) for config in defenses_a(Maker(base))]
+    return [(config, 1) for config in defenses_of(Maker(base))]
 
 
-def paper_a_compact() -> Plan:
+def compact() -> Plan:
     """All defenses on a narrow network, from one undefended network: hours on two CPU cores."""
-    base = undefended_a(
+    base = undefended(
         "compact",
         split="han-validated",
         schedule=Schedule(epochs=10, batch_size=16, learning_rate=4e-3, copies=COPIES, **ONE_CYCLE),
         model_options={"width": 1 / 16, "fewest": 16, "decimate": 6, "dropout": 0.0},
-        attacks=attacks_a(per_class=100),
+        attacks=attacks_of(per_class=100),
         boundary={"pairs": 2, "steps": 150},
         differs=(
             *DIFFERS,
@@ -111,23 +109,23 @@ def paper_a_compact() -> Plan:
     )
     further = Schedule(epochs=1, batch_size=16, learning_rate=1e-3, copies=COPIES, **ONE_CYCLE)
     make = Maker(base, steps=(2, 2), sizes={"step": 2.5}, further=further)
-    return [(config, 4) for config in defenses_a(make)]
+    return [(config, 4) for config in defenses_of(make)]
 
 
-def paper_a_demo() -> Plan:
+def demo() -> Plan:
     """ADT and what it is made of on the embedded synthetic beats; never evidence."""
-    base = undefended_a(
+    base = undefended(
         "demo",
         dataset="synthetic",
         split="beatwise",
         schedule=Schedule(epochs=4, batch_size=64, learning_rate=4e-3, **ONE_CYCLE),
         model_options={"width": 1 / 64, "fewest": 8, "dropout": 0.0},
-        attacks=attacks_a(sap=(10, 10), sweep=(0.03, 0.1, 0.2), eps=0.1, step=0.01, per_class=40),
+        attacks=attacks_of(sap=(10, 10), sweep=(0.03, 0.1, 0.2), eps=0.1, step=0.01, per_class=40),
     )
     make = Maker(base, steps=(2, 2), sizes={"eps": 0.1, "step": 0.03})
     shown = ("ce/", "at-", "adt-1/faithful", "distillation-1/")
     return [
         (config, 1)
-        for config in defenses_a(make)
+        for config in defenses_of(make)
         if config.label.removeprefix("beatwise/han/").startswith(shown)
     ]
