@@ -8,7 +8,7 @@ import numpy as np
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import Attack, as_dict, run_key
 from ecgadv.experiments.store import Store
-from ecgadv.pages.results import load
+from ecgadv.results.records import load
 
 LEVELS = (0.01, 0.05, 0.1)
 SAP = {"pgd_steps": 3, "smooth_steps": 4, "step_size": 0.01}

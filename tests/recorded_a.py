@@ -9,7 +9,7 @@ from ecgadv.experiments import suites
 from ecgadv.experiments.config import as_dict, run_key
 from ecgadv.experiments.store import Store
 from ecgadv.pages import chosen_a
-from ecgadv.pages.results import load
+from ecgadv.results.records import load
 
 LABELS = np.repeat([0, 1, 2, 3], [20, 6, 10, 4]).astype(np.uint8)
 CLASSES = ["N", "AF", "O", "~"]

@@ -21,8 +21,8 @@ from ecgadv.pages import (
     tables_a,
     waveforms,
 )
-from ecgadv.pages.names import plain
-from ecgadv.pages.result import WORST
+from ecgadv.results.names import plain
+from ecgadv.results.result import WORST
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 FIGURES = (

@@ -23,8 +23,8 @@ from ecgadv.pages import (
     tables_b,
     verdicts_b,
 )
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import WORST
+from ecgadv.results.paired import difference
+from ecgadv.results.result import WORST
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 

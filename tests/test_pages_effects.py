@@ -11,8 +11,8 @@ import stage
 
 from ecgadv.evaluation.intervals import Interval
 from ecgadv.pages import chosen_a, effects, effects_a, effects_b
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.result import WORST
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.result import WORST
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 

@@ -14,7 +14,7 @@ from ecgadv.experiments import suites
 from ecgadv.experiments.config import Attack
 from ecgadv.experiments.store import Store
 from ecgadv.pages import judgements, measures_a, verdicts_a
-from ecgadv.pages.results import load
+from ecgadv.results.records import load
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
 CLAIMS = {claim["id"]: claim for claim in claims.load_claims(BOOK / "claims.yml")}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from ecgadv.figures.panels import Dot
 from ecgadv.pages import chosen_a
 from ecgadv.pages.cells import percent
-from ecgadv.pages.result import Result
+from ecgadv.results.result import Result
 
 INTERVALS = (
     "thick whiskers: 95 % two-level bootstrap over seeds and records; thin ones: on to the 95 % "

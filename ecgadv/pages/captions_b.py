@@ -6,7 +6,7 @@ import numpy as np
 
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS
-from ecgadv.pages.result import AUTO, IN_RANGE, WORST, Result
+from ecgadv.results.result import AUTO, IN_RANGE, WORST, Result
 
 
 def whiskers(results: Sequence[Result]) -> str:

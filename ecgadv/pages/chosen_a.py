@@ -12,10 +12,10 @@ from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.evaluation.scores import Share
 from ecgadv.experiments import suites
 from ecgadv.experiments.evaluate import HAN_CLASSES
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.names import place, plain
-from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.names import place, plain
+from ecgadv.results.records import Results
+from ecgadv.results.result import WORST, Result
 
 EXPERIMENT, NETWORK = "paper-a", "han"
 NAMES = {

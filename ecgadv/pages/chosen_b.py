@@ -7,8 +7,8 @@ import numpy as np
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments.suites.paper_b import defenses_of
-from ecgadv.pages.result import AUTO, IN_RANGE, WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.records import Results
+from ecgadv.results.result import AUTO, IN_RANGE, WORST, Result
 
 ATTACK_NAMES = {
     "noise": "white noise",

@@ -13,12 +13,12 @@ from ecgadv.pages import padding_b
 from ecgadv.pages.captions_b import drawn
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS, STRONGEST
-from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.judgements import Judgement, within
 from ecgadv.pages.markdown import Markdown
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import AREA_TO, IN_RANGE, WORST, Result
 from ecgadv.pages.sentences_b import in_log
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.paired import difference
+from ecgadv.results.result import AREA_TO, IN_RANGE, WORST, Result
 
 Chosen = Mapping[str, Result | None]
 NO_DIFFERENCE = "no clear difference"

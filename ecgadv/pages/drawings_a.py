@@ -19,11 +19,11 @@ from ecgadv.pages.captions_a import (
 )
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
-from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.marks import dot, line, provenance
-from ecgadv.pages.names import place
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import WORST, Result
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.names import place
+from ecgadv.results.paired import difference
+from ecgadv.results.result import WORST, Result
 
 # Looks from 7 on have the colours of those from 0 on: these stand beside 0, 3 and 6.
 OTHER_LOOKS = {"nsr": 11, "retuned": 8, "rescaled": 9}

@@ -12,9 +12,9 @@ from ecgadv.pages.captions_b import bands, describe, fall, sample, whiskers
 from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_b import ATTACK_NAMES, NAMES, SHOWN_EPS
 from ecgadv.pages.marks import dot, line, provenance
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import AREA_TO, IN_RANGE, WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.paired import difference
+from ecgadv.results.records import Results
+from ecgadv.results.result import AREA_TO, IN_RANGE, WORST, Result
 
 EPS_AXIS = "eps (share of the beat's range)"
 ACCURACY_AXIS = "class-balanced accuracy"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ecgadv.claims import save_fragment
 from ecgadv.pages.cells import of_rows, points, signed_bounds
-from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.markdown import Markdown
+from ecgadv.results.estimate import Estimate
 
 HEAD = ("row", "what is compared", "measure", "effect, points", "effect, bootstrap")
 HEAD += ("effect, t over seeds", "n", "seeds", "see")

@@ -12,9 +12,9 @@ from ecgadv.pages import chosen_a, tables_a
 from ecgadv.pages.captions_a import options_of
 from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
 from ecgadv.pages.effects import Effect, figure
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.paired import difference, shared_seeds
-from ecgadv.pages.result import WORST, Result
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.result import WORST, Result
 
 ROWS = tuple(f"A{number}" for number in range(1, 23))
 PLAIN, ADT = ("ce", "faithful"), ("adt-1", "faithful")

@@ -6,10 +6,10 @@ from ecgadv.evaluation.intervals import Interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS, STRONGEST, chosen
 from ecgadv.pages.effects import Effect, figure
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.paired import difference, shared_seeds
-from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.records import Results
+from ecgadv.results.result import WORST, Result
 
 ROWS = tuple(f"B{number}" for number in range(1, 21))
 AUTHORS, CLIPPED, OURS = "pgd-100", "pgd-100-clipped", "pgd-margin"

@@ -14,8 +14,8 @@ from ecgadv.figures import Table
 from ecgadv.pages.cells import of_rows
 from ecgadv.pages.chosen_b import PROTOCOLS, SHOWN_EPS
 from ecgadv.pages.markdown import Markdown
-from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.results import Results, current, names
+from ecgadv.results.records import Results, current, names
+from ecgadv.results.result import WORST, Result
 
 STAR = " (*: at least)"  # in the head of a column of times
 

@@ -19,7 +19,7 @@ from ecgadv.evaluation.indicators import (
 )
 from ecgadv.figures import Table
 from ecgadv.pages.chosen_b import NAMES, STRONGEST
-from ecgadv.pages.result import IN_RANGE, WORST, Result
+from ecgadv.results.result import IN_RANGE, WORST, Result
 
 # An attack, one that should find nothing it misses, and whether a page depends on that.
 COMPARED = (

@@ -6,7 +6,7 @@ from ecgadv.evaluation.indicators import beaten_by, large_budget_holds
 from ecgadv.pages import chosen_a
 from ecgadv.pages.chosen_a import NAMES
 from ecgadv.pages.failures import Sign
-from ecgadv.pages.result import Result
+from ecgadv.results.result import Result
 
 
 def signs(result: Result) -> list[Sign]:

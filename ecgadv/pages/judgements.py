@@ -8,8 +8,8 @@ from pathlib import Path
 from ecgadv.claims import save_verdict
 from ecgadv.figures import Table
 from ecgadv.pages.cells import points, signed_bounds
-from ecgadv.pages.estimates import Estimate
 from ecgadv.pages.markdown import Markdown
+from ecgadv.results.estimate import Estimate
 
 SUPPORTED, PARTLY, NOT, OPEN = "supported", "partly supported", "not supported", "inconclusive"
 

@@ -25,8 +25,8 @@ from ecgadv.experiments.session import fresh_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
 from ecgadv.pages.markdown import Markdown
-from ecgadv.pages.result import Result
-from ecgadv.pages.results import Results
+from ecgadv.results.records import Results
+from ecgadv.results.result import Result
 
 ITERATED = ("authors' PGD", "PGD", "PGD, margin loss", "APGD, targeted")
 STEP = 0.01  # paper B's, in units of the beat's range

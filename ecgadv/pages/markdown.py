@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from ecgadv.pages.result import Result
-from ecgadv.pages.results import Results
+from ecgadv.results.records import Results
+from ecgadv.results.result import Result
 
 
 class Markdown(str):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from ecgadv import figures
 from ecgadv.figures.panels import Dot, Line
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.result import Result
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.result import Result
 
 
 def dot(found: Estimate) -> Dot:

@@ -12,9 +12,9 @@ import numpy as np
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.paired import shared_seeds
-from ecgadv.pages.result import Result
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.paired import shared_seeds
+from ecgadv.results.result import Result
 
 Measure = Callable[[Result, Result], Estimate | None]
 RESAMPLES, LEVEL = 2000, 0.95

@@ -7,8 +7,8 @@ from ecgadv.figures import Table
 from ecgadv.pages.cells import bounds, of_rows, percent
 from ecgadv.pages.chosen_b import NAMES, PROTOCOLS, SHOWN_EPS, STRONGEST, chosen
 from ecgadv.pages.markdown import Markdown
-from ecgadv.pages.result import Result
-from ecgadv.pages.results import Results
+from ecgadv.results.records import Results
+from ecgadv.results.result import Result
 
 # A defense by protocol and name: attacked everywhere, and with the padding left alone.
 Pairs = Mapping[tuple[str, str], tuple[Result, Result]]

@@ -15,11 +15,11 @@ from ecgadv.pages.chosen_a import NAMES, Chosen, name
 from ecgadv.pages.failures import Sign
 from ecgadv.pages.judgements import Finding, within
 from ecgadv.pages.markdown import Markdown, used
-from ecgadv.pages.paired import difference, shared_seeds
-from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.results import Results
 from ecgadv.pages.rulings_a import Ruling
 from ecgadv.pages.tables_a import at
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.records import Results
+from ecgadv.results.result import WORST, Result
 
 
 def preferred(every: Mapping[str, Results], evidence: Results) -> Results:

@@ -13,10 +13,10 @@ from ecgadv.pages.chosen_b import ATTACK_NAMES, NAMES, SHOWN_EPS, STRONGEST, are
 from ecgadv.pages.failures import Sign
 from ecgadv.pages.judgements import within
 from ecgadv.pages.markdown import Markdown, used
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import IN_RANGE, WORST, Result
-from ecgadv.pages.results import Results
 from ecgadv.pages.tables_b import rarest
+from ecgadv.results.paired import difference
+from ecgadv.results.records import Results
+from ecgadv.results.result import IN_RANGE, WORST, Result
 
 LOG_LEVELS = (("spsa", 0.0), ("spsa", SHOWN_EPS), (STRONGEST, SHOWN_EPS))
 

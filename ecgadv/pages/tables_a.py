@@ -11,9 +11,9 @@ from ecgadv.pages import chosen_a
 from ecgadv.pages.captions_a import sap_in_words
 from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds, span
 from ecgadv.pages.chosen_a import NAMES, Chosen, name
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.paired import difference
+from ecgadv.results.records import Results
+from ecgadv.results.result import WORST, Result
 
 AUTHORS = "pgd-authors"
 COMPARED = tuple(attack for attack in NAMES if attack != AUTHORS)  # all at one eps

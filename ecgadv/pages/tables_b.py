@@ -14,10 +14,10 @@ from ecgadv.figures import Table
 from ecgadv.pages.captions_b import drawn
 from ecgadv.pages.cells import bounds, of_rows, percent, points, signed_bounds
 from ecgadv.pages.chosen_b import ATTACK_NAMES, SHOWN_EPS, area_on_common, ranks
-from ecgadv.pages.names import plain
-from ecgadv.pages.paired import difference, shared_seeds
-from ecgadv.pages.result import IN_RANGE, WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.names import plain
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.records import Results
+from ecgadv.results.result import IN_RANGE, WORST, Result
 
 
 def planned(results: Results) -> Table:

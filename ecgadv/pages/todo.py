@@ -8,7 +8,7 @@ import numpy as np
 from ecgadv.experiments import suites
 from ecgadv.experiments.store import Record
 from ecgadv.pages.markdown import Markdown
-from ecgadv.pages.results import Results
+from ecgadv.results.records import Results
 
 
 def to_do(results: Results, suite: str, what: str, only: str) -> Markdown:

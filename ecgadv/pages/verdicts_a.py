@@ -16,10 +16,10 @@ from ecgadv.pages.chosen_a import NAMES
 from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.measures_a import Measure
-from ecgadv.pages.paired import shared_seeds
-from ecgadv.pages.result import Result
-from ecgadv.pages.results import PROFILES, Results, load
 from ecgadv.pages.rulings_a import NARROW, Compared, Ruling
+from ecgadv.results.paired import shared_seeds
+from ecgadv.results.records import PROFILES, Results, load
+from ecgadv.results.result import Result
 
 ADT, PLAIN, HARDENED = "adt-1", "ce", "at-10"
 UNDEFENDED = "the undefended network"

@@ -8,9 +8,9 @@ from ecgadv.figures import Table
 from ecgadv.pages import judgements
 from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED, Finding, Judgement, within
 from ecgadv.pages.markdown import Markdown
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import AREA_TO, WORST, Result
-from ecgadv.pages.results import Results
+from ecgadv.results.paired import difference
+from ecgadv.results.records import Results
+from ecgadv.results.result import AREA_TO, WORST, Result
 
 ATTACKS = {"pgd-100": "the authors' PGD", "sap": "SAP", WORST: "the worst case"}
 DATASETS = {"mitdb": "MIT-BIH", "cpsc2018": "CPSC2018"}

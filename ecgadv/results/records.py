@@ -8,8 +8,8 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import run_key
 from ecgadv.experiments.store import Record, Store, merged
-from ecgadv.pages.names import place
-from ecgadv.pages.result import Result
+from ecgadv.results.names import place
+from ecgadv.results.result import Result
 
 # The order in which a page prefers them (DESIGN.md); demo is never evidence.
 PROFILES = ("paper", "short", "compact")

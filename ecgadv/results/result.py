@@ -15,8 +15,8 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
 from ecgadv.experiments.store import Record
-from ecgadv.pages.estimates import Estimate, estimate
-from ecgadv.pages.names import plain
+from ecgadv.results.estimate import Estimate, estimate
+from ecgadv.results.names import plain
 
 WORST = "worst-case"
 IN_RANGE = "worst-case-in-range"  # of the attacks that keep to the range of the data

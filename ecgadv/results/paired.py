@@ -4,8 +4,8 @@ import numpy as np
 
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
-from ecgadv.pages.estimates import Estimate
-from ecgadv.pages.result import Result
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.result import Result
 
 
 def shared_seeds(a: Result, b: Result) -> list[tuple[int, int]]:

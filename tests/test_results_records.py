@@ -12,10 +12,10 @@ from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.config import Defense
 from ecgadv.experiments.store import Store
 from ecgadv.pages import exports, failures, judgements, verdicts_b
-from ecgadv.pages.names import plain
-from ecgadv.pages.paired import difference
-from ecgadv.pages.result import IN_RANGE, WORST
-from ecgadv.pages.results import best, load
+from ecgadv.results.names import plain
+from ecgadv.results.paired import difference
+from ecgadv.results.records import best, load
+from ecgadv.results.result import IN_RANGE, WORST
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 

@@ -1,0 +1,22 @@
+"""Results as tables: from released and local records to tidy pandas frames.
+
+estimates(experiment="paper-b", profile="paper", attack="worst-case")   one row an estimate
+differences(experiment="paper-b", reference="nsr-0.4")                  one row a paired difference
+examples(record)                                                        one row an example
+
+`load`, `best` and `current` give the results behind them, record by record.
+"""
+
+from ecgadv.results.records import PROFILES, Results, best, current, load
+from ecgadv.results.tables import differences, estimates, examples
+
+__all__ = [
+    "PROFILES",
+    "Results",
+    "best",
+    "current",
+    "differences",
+    "estimates",
+    "examples",
+    "load",
+]

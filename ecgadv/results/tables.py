@@ -1,0 +1,231 @@
+"""Tidy tables of results: one row an estimate, a paired difference, or an example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.experiments import suites
+from ecgadv.experiments.store import Record, Store, find, released_folder
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.records import load
+from ecgadv.results.result import AREA_TO, Result
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+CLEAN = "none"  # the attack of an estimate without one
+PROVED = "proved"  # in the place of an attack: a lower bound of what any attack leaves
+NATURAL, BALANCED = "natural", "class-balanced"
+METRICS = ("accuracy", "auc", "acc_robust")
+IDENTITY = (
+    *("experiment", "profile", "dataset", "split", "network", "defense", "strength", "variant"),
+    *("attack", "eps", "unit", "masked", "metric", "weighting"),
+)
+
+
+def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame:
+    """Return every estimate of the records at hand, a mean over seeds, with both 95 % intervals.
+
+    Args:
+        stores: where records are; the local `runs` and the released ones if None. The first store
+            with a key wins.
+        wanted: what to keep, by column: `profile="paper"`, `attack=["pgd-100", "worst-case"]`.
+            Only what is asked for is computed.
+
+    Returns:
+        One row for each of the columns of IDENTITY: `strength` is NaN without one; `attack` is
+        "none" without an attack and "proved" for the bound; `eps` is in `unit`, 0 without an
+        attack, and NaN for "auc" and "acc_robust", paper B's summaries up to 0.1; `masked` says
+        whether the padding was left alone. Beside them `value`, the ends `t_low`, `t_high` of
+        Student's interval over seeds (NaN for one) and `low`, `high` of the two-level bootstrap,
+        `n` examples, `seeds` and the `keys` of the records, both joined by blanks. Values are
+        fractions.
+
+    Raises:
+        EcgadvError: there is no such column.
+    """
+    from pandas import DataFrame
+
+    _check(wanted, IDENTITY)
+    rows = []
+    for result in _results(stores, wanted):
+        for row, make in _estimates(result):
+            if _fits(row, wanted):
+                rows.append({**row, **_numbers(make()), **_origin([result])})
+    return DataFrame(rows, columns=[*IDENTITY, *_NUMBERS, *_ORIGIN])
+
+
+def differences(
+    stores: Sequence[Store] | None = None, *, reference: str = "ce", **wanted: Any
+) -> DataFrame:
+    """Return each defense minus a reference on the same examples and seeds, with both intervals.
+
+    Args:
+        stores: as in `estimates`.
+        reference: a defense with its strength, as labels name it: "ce" is the undefended network.
+        wanted: as in `estimates`.
+
+    Returns:
+        The columns of `estimates`, those of IDENTITY being the defense's, and `reference`. A pair
+        is compared within its experiment, profile, data set, split, network and variant, where
+        both were attacked in the same way. Metrics are "accuracy" and "auc".
+    """
+    from pandas import DataFrame
+
+    _check(wanted, IDENTITY)
+    every = list(_results(stores, wanted | {"defense": None, "strength": None}))
+    others = {_family(r): r for r in every if r.defense == reference}
+    rows = []
+    for result in every:
+        other = others.get(_family(result))
+        if other is None or other is result or not shared_seeds(result, other):
+            continue
+        for row, make in _differences(result, other):
+            if _fits(row, wanted):
+                origin = {"reference": reference, **_origin([result, other])}
+                rows.append({**row, **_numbers(make()), **origin})
+    return DataFrame(rows, columns=[*IDENTITY, *_NUMBERS, "reference", *_ORIGIN])
+
+
+def examples(record: Record | str | Path) -> DataFrame:
+    """Return one row for each example, attack and eps of one record.
+
+    Args:
+        record: a Record, its key or its folder.
+
+    Returns:
+        `id` in the data set, `record` (the recording), `label`, `prediction` without an attack,
+        `attack`, `eps`, and `held`: 1.0, 0.0, or NaN where the example was not attacked. The bound
+        stands under the attack "proved".
+    """
+    from pandas import DataFrame, concat
+
+    if not isinstance(record, Record):
+        record = find(str(record), [Path("runs"), released_folder()])
+    arrays = record.examples()
+    classes = np.array(record.run["data"]["classes"])
+    shared = {"id": arrays["id"], "record": arrays.get("record", "")}
+    shared |= {name: classes[arrays[name]] for name in ("label", "prediction")}
+    parts = []
+    for name, values in arrays.items():
+        kind, *rest = name.split("/")
+        if kind in ("held", PROVED):
+            attack, eps = (PROVED, rest[0]) if kind == PROVED else rest
+            held = np.where(values == NOT_ATTACKED, np.nan, values)
+            parts.append(DataFrame({**shared, "attack": attack, "eps": float(eps), "held": held}))
+    return concat(parts, ignore_index=True) if parts else DataFrame(shared)
+
+
+_NUMBERS = ("value", "t_low", "t_high", "low", "high", "n")
+_ORIGIN = ("seeds", "keys")
+
+
+def _check(wanted: dict, columns: Iterable[str]) -> None:
+    odd = [name for name in wanted if name not in columns]
+    if odd:
+        raise EcgadvError(f"no column {odd[0]!r}; choose among {', '.join(columns)}")
+
+
+def _results(stores: Sequence[Store] | None, wanted: dict) -> Iterator[Result]:
+    """Yield the results of all suites that may have what is wanted."""
+    stores = [Store("runs"), Store(released_folder())] if stores is None else list(stores)
+    for experiment, profile in suites.known():
+        if _fits({"experiment": experiment, "profile": profile}, wanted):
+            for result in load(stores, experiment, profile).all:
+                if _fits(_of_network(result), wanted):
+                    yield result
+
+
+def _fits(row: dict, wanted: dict) -> bool:
+    """Say whether a row, perhaps still without some columns, has what is wanted."""
+    for name, value in wanted.items():
+        if value is not None and name in row:
+            allowed = (
+                [value] if isinstance(value, str) or not isinstance(value, Iterable) else value
+            )
+            if row[name] not in allowed:
+                return False
+    return True
+
+
+def _of_network(result: Result) -> dict[str, Any]:
+    kind, _, strength = result.defense.partition("-")
+    return {
+        "experiment": result.experiment,
+        "profile": result.profile,
+        "dataset": result.config["dataset"],
+        "split": result.split,
+        "network": result.network,
+        "defense": kind,
+        "strength": float(strength) if strength else np.nan,
+        "variant": result.variant,
+        "unit": result.unit,
+    }
+
+
+def _family(result: Result) -> tuple:
+    """Return what two networks must share to be compared."""
+    own = _of_network(result)
+    return tuple(value for name, value in own.items() if name not in ("defense", "strength"))
+
+
+def _rows(result: Result) -> Iterator[tuple[dict, str, float | None, bool]]:
+    """Yield (row, attack, eps, balanced) of each estimate; eps None is the area up to 0.1."""
+    masked = {a["name"]: a["masked"] for a in result.config["attacks"]}
+    same = len(set(masked.values())) == 1 and next(iter(masked.values()))
+    for attack, levels in {CLEAN: [0.0], **result.attacks}.items():
+        network = {**_of_network(result), "attack": attack, "masked": masked.get(attack, same)}
+        for balanced in (False, True):
+            weighting = {"weighting": BALANCED if balanced else NATURAL}
+            for eps in levels:
+                row = {**network, "eps": eps, "metric": "accuracy", **weighting}
+                yield row, attack, eps, balanced
+        if attack != CLEAN and AREA_TO in levels:  # paper B's summaries are class-balanced
+            for metric in METRICS[1:]:
+                row = {**network, "eps": np.nan, "metric": metric, "weighting": BALANCED}
+                yield row, attack, None, True
+
+
+def _estimates(result: Result) -> Iterator[tuple[dict, Any]]:
+    """Yield each row with the function that computes its estimate."""
+    for row, attack, eps, balanced in _rows(result):
+        if row["metric"] == "auc":
+            yield row, lambda a=attack: result.area(a)
+        elif row["metric"] == "acc_robust":
+            yield row, lambda a=attack: result.acc_robust(a)
+        else:
+            yield row, lambda a=attack, e=eps, b=balanced: result.accuracy(a, e, balanced=b)
+    for eps in result.proof:
+        row = {**_of_network(result), "attack": PROVED, "eps": eps, "masked": False}
+        row |= {"metric": "accuracy", "weighting": BALANCED}
+        yield row, lambda e=eps: result.accuracy_proved(e)
+
+
+def _differences(result: Result, other: Result) -> Iterator[tuple[dict, Any]]:
+    for row, attack, eps, balanced in _rows(result):
+        if row["metric"] == "acc_robust":
+            continue
+        if attack != CLEAN and other.attacks.get(attack) != result.attacks[attack]:
+            continue
+        yield (
+            row,
+            lambda a=attack, e=eps, b=balanced: difference(result, other, a, eps=e, balanced=b),
+        )
+
+
+def _numbers(found: Estimate) -> dict[str, float]:
+    ends = (found.seeds.low, found.seeds.high, found.both.low, found.both.high)
+    return dict(zip(_NUMBERS, (found.value, *ends, found.both.n_examples), strict=True))
+
+
+def _origin(results: Sequence[Result]) -> dict[str, str]:
+    seeds = sorted(set.intersection(*(set(result.seeds) for result in results)))
+    keys = [record.key for result in results for record in result.records if record.seed in seeds]
+    return {"seeds": " ".join(map(str, seeds)), "keys": " ".join(keys)}

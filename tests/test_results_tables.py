@@ -1,0 +1,96 @@
+"""Tidy tables of results, from records whose flags are written by hand."""
+
+import numpy as np
+import pytest
+import recorded
+from recorded import LABELS, held, write
+
+from ecgadv import results
+from ecgadv.errors import EcgadvError
+from ecgadv.experiments.store import Store
+from ecgadv.results.tables import IDENTITY
+
+pytestmark = pytest.mark.usefixtures("few_attacks")
+NSR, CE = "beatwise/mlp/nsr-0.4/faithful", "beatwise/mlp/ce/faithful"
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """NSR with two seeds, of which one holds more, and the undefended network with three."""
+    for seed in range(3):
+        write(tmp_path, CE, seed=seed, shares=(1, 1 / 3, 0))
+    for seed, flags in ((0, {}), (1, {"held/sap/0.1": held(2 / 3)})):
+        proved = {"proved/0.01": held(1 / 3)}
+        write(tmp_path, NSR, seed=seed, shares=(1, 2 / 3, 1 / 3), flags=proved | flags)
+    return [Store(tmp_path)]
+
+
+def one(frame, **where):
+    for name, value in where.items():
+        frame = frame[frame[name] == value]
+    assert len(frame) == 1
+    return frame.iloc[0]
+
+
+def test_one_row_for_each_identity(stores):
+    found = results.estimates(stores)
+    assert len(found) > 100
+    assert not found.duplicated(list(IDENTITY)).any()
+    assert set(found.defense) == {"ce", "nsr"}
+    assert found.strength[found.defense == "ce"].isna().all()
+    assert set(found.attack) >= {"none", "pgd-100", "sap", "worst-case", "auto-pgd", "proved"}
+
+
+def test_values_are_means_over_seeds_of_the_flags(stores):
+    found = results.estimates(stores, defense="nsr", weighting="class-balanced")
+    sap = one(found, attack="sap", eps=0.1)
+    assert sap.value == pytest.approx((1 / 3 + 2 / 3) / 2)
+    assert (sap.n, sap.seeds, sap.strength) == (len(LABELS), "0 1", 0.4)
+    assert len(sap["keys"].split()) == 2
+    assert one(found, attack="proved", eps=0.01).value == pytest.approx(1 / 3)
+    assert one(found, attack="none").value == 1
+    # Trapezoids over 0, .01, .05 and .1 of 1, 1, 2/3 and 1/3.
+    area = (0.01 * 2 + 0.04 * (5 / 3) + 0.05 * 1) / 2 / 0.1
+    assert one(found, attack="pgd-100", metric="auc").value == pytest.approx(area)
+    natural = results.estimates(stores, attack="sap", eps=0.1, weighting="natural", defense="nsr")
+    assert natural.value.item() == pytest.approx((4 + 8) / 2 / 12)
+
+
+def test_filters_take_single_values_and_lists_and_know_their_columns(stores):
+    found = results.estimates(stores, attack=["sap", "noise"], eps=0.05, metric="accuracy")
+    assert set(found.attack) == {"sap", "noise"} and set(found.eps) == {0.05}
+    assert results.estimates(stores, experiment="paper-a").empty
+    with pytest.raises(EcgadvError, match="no column 'atack'; choose among experiment"):
+        results.estimates(stores, atack="sap")
+
+
+def test_differences_are_paired_by_seed_on_the_same_examples(stores):
+    found = results.differences(stores, weighting="class-balanced")
+    assert set(found.defense) == {"nsr"} and set(found.reference) == {"ce"}
+    gap = one(found, attack="sap", eps=0.1)
+    assert gap.value == pytest.approx((1 / 3 + 2 / 3) / 2)
+    assert (gap.seeds, gap.n) == ("0 1", len(LABELS))
+    assert len(gap["keys"].split()) == 4
+    turned = results.differences(stores, reference="nsr-0.4", attack="sap", eps=0.1)
+    assert set(turned.defense) == {"ce"}
+    assert turned[turned.weighting == "class-balanced"].value.item() == pytest.approx(-gap.value)
+
+
+def test_examples_hold_what_a_record_holds(tmp_path):
+    flags = held(1 / 3)
+    flags[-1] = 255
+    folder = write(tmp_path, CE, flags={"held/sap/0.1": flags})
+    found = results.examples(folder)
+    sap = found[(found.attack == "sap") & (found.eps == 0.1)]
+    assert sap.id.tolist() == list(range(len(LABELS)))
+    assert sap.label.tolist() == list(np.array(["N", "S", "V"])[LABELS])
+    assert sap.held.isna().tolist() == [False] * 11 + [True]
+    assert sap.held.sum() == held(1 / 3)[:-1].sum()
+    assert set(found[found.attack == "proved"].eps) == set(recorded.LEVELS)
+    assert len(results.examples(str(folder))) == len(found)
+
+
+def test_without_records_the_tables_are_empty_and_have_their_columns(tmp_path):
+    found = results.estimates([Store(tmp_path)])
+    assert found.empty and set(IDENTITY) <= set(found.columns)
+    assert results.differences([Store(tmp_path)]).empty
