@@ -93,7 +93,7 @@ def test_sentences(some, tmp_path):
     assert sentences_a.preferred({"compact": compact}, nothing) is compact
     table = rows(tables_a.planned(compact))
     found = {row[0]: row[1:] for row in table}
-    assert found["ours"] == ("ADT, T = 5 (2 of 2 seeds)", "ADT, T = 2; ADT, T = 10; ADT, T = 20")
+    assert found["ours"] == ("ADT, T = 5 (2 of 4 seeds)", "ADT, T = 2; ADT, T = 10; ADT, T = 20")
     assert found["rescaled"] == ("nothing", "NSR, beta 1, per millivolt")
 
 
