@@ -317,6 +317,8 @@ def _verify(options):
     session = verify.session_on(options.device)
     result = verify.verify(record, session, retrain=options.retrain)
     print(f"{record.config['label']} seed {record.seed}, record {record.key}")
+    if not record.sealed:
+        print("  made before records had SHA-256 sums: its files were read unchecked")
     print("\n".join(result.lines()))
     if result.largest > options.tolerance:
         print(f"  differs by {result.largest:.4f}, more than {options.tolerance:g}")
@@ -339,7 +341,8 @@ def _release(options):
         )
     for record in planned:
         release(record, released_folder(), weights=not options.no_weights)
-        print(f"{record.key}  {record.config['label']} seed {record.seed}")
+        new = "" if record.sealed else ", which had no SHA-256 sums: the released copy has"
+        print(f"{record.key}  {record.config['label']} seed {record.seed}{new}")
 
 
 def _figures(options):

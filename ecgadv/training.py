@@ -7,9 +7,7 @@ Several seeds of one network may be trained side by side as a stacked network (s
 import copy
 import io
 import math
-import pickle
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgadv.errors import EcgadvError
+from ecgadv.files import DAMAGED, read_sealed, why, write_sealed
 from ecgadv.models.kernels import DeadKernels, normalize_kernels
 from ecgadv.models.precision import PRECISIONS, computing_in
 
@@ -251,14 +250,13 @@ def _resume(checkpoint: Path | None, model, optimizer) -> tuple[list[dict], dict
     """Load what the checkpoint holds; return the history and the best epoch's state, if kept."""
     if checkpoint is None or not checkpoint.exists():
         return [], None
-    damaged = f"checkpoint {checkpoint.name} is damaged; delete it and run the command again"
-    if not zipfile.is_zipfile(checkpoint):  # torch.load fails on such a file in many ways
-        raise EcgadvError(damaged)
     try:
+        content = io.BytesIO(read_sealed(checkpoint))
         # Adam's step counts stay where they are loaded, and on a GPU it would wait for each.
-        state = torch.load(checkpoint, weights_only=True, map_location="cpu")
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise EcgadvError(damaged) from error
+        state = torch.load(content, weights_only=True, map_location="cpu")
+    except DAMAGED as error:
+        text = f"checkpoint {checkpoint} is damaged ({why(error)}); delete it"
+        raise EcgadvError(f"{text} and run the command again") from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["history"], state.get("best")
@@ -267,11 +265,9 @@ def _resume(checkpoint: Path | None, model, optimizer) -> tuple[list[dict], dict
 def _save(checkpoint: Path | None, model, optimizer, history, best) -> None:
     if checkpoint is None:
         return
-    part = checkpoint.with_suffix(".part")
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
     if best is not None:
         state["best"] = best
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    part.write_bytes(buffer.getvalue())  # a full disk shows as OSError, from torch.save it does not
-    part.replace(checkpoint)
+    write_sealed(checkpoint, buffer.getvalue())

@@ -1,17 +1,18 @@
 """The commands run, status, verify and release, as a user meets them."""
 
 import errno
-import json
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sums
 
 from ecgadv import cli
 from ecgadv.experiments import runner
 from ecgadv.experiments import store as store_module
-from ecgadv.experiments.store import Store
+from ecgadv.experiments.store import Record, Store
 
 AT = "beatwise/mlp/at-0.1/corrected"
 TINY = ["run", "tiny", "--profile", "demo"]
@@ -82,9 +83,19 @@ def test_from_run_to_release(tell, released):
     assert out.startswith(f"{AT} seed 0, record {record.key}\n")
     assert out.endswith("  agrees within 0.002\n")
     assert tell("verify", released / record.key, "--retrain")[0] == 0
+    sums.unseal(record.path)  # as if made before there were sums
+    assert "before records had SHA-256 sums" in tell("verify", record.path)[1]
+    shutil.rmtree(record.path.with_name("0123456789abcdef"))
+    _, out, _ = tell("release", "tiny", "--profile", "demo")
+    assert out.endswith("which had no SHA-256 sums: the released copy has\n")
+    sums.seal(record.path)
+    assert Record(released / record.key).sum("examples.npz") == Record(record.path).sum(
+        "examples.npz"
+    )
     examples = record.examples()
     examples["held/noise/0.1"] = np.zeros_like(examples["held/noise/0.1"])
     np.savez_compressed(record.path / "examples.npz", **examples)
+    sums.seal(record.path)
     status, out, err = tell("verify", record.path)
     assert (status, err) == (1, "")
     assert out.splitlines()[-1].endswith("more than 0.002")
@@ -184,13 +195,15 @@ def test_a_full_disk_is_one_line(tell, monkeypatch):
 
 
 def test_a_full_disk_under_a_checkpoint_is_one_line(tell, monkeypatch):
-    def full(path, content):
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     status, _, err = tell(*run_at("--seeds", 1))
     assert status == 2
-    assert last_line(err).startswith("ecgadv: error: No space left on device (runs/checkpoints/")
+    assert last_line(err) == (
+        "ecgadv: error: no space left under runs/checkpoints; free some and run the command again"
+    )
 
 
 def test_damaged_files_are_one_line(tell):
@@ -202,9 +215,9 @@ def test_damaged_files_are_one_line(tell):
         status, out, err = tell(*command)
         assert (status, out, err.count("\n")) == (2, "", 1)
         assert err.startswith(f"ecgadv: error: record {record.key} is damaged (run.json: ")
-    described = json.loads(whole)
-    del described["config"]["schedule"]
-    (record.path / "run.json").write_text(json.dumps(described))
+    (record.path / "run.json").write_text(whole)
+    config = {k: v for k, v in record.config.items() if k != "schedule"}
+    sums.seal(record.path, config=config)
     status, _, err = tell("verify", record.key)
     assert status == 2
     assert err.startswith("ecgadv: error: the config is not of this version of ecgadv")

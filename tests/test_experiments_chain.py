@@ -18,8 +18,8 @@ from ecgadv.experiments import run
 from ecgadv.experiments.config import Teacher, as_dict, training_key
 from ecgadv.experiments.evaluate import evaluate
 from ecgadv.experiments.run import run_once, train_missing
-from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
-from ecgadv.experiments.store import Store
+from ecgadv.experiments.session import Session, fresh_model, load_model
+from ecgadv.experiments.store import WEIGHTS, Store
 from ecgadv.experiments.verify import compare, verify
 
 CHAIN = (tiny.UNDEFENDED, tiny.HARDENED, tiny.STUDENT)
@@ -355,16 +355,21 @@ def test_local_weights_come_before_released_ones(made, beats, tmp_path):
     released = release(made[0], tiny.UNDEFENDED, tmp_path / "released")
     store = Store(tmp_path / "runs")
     here = weights_of(store, tiny.UNDEFENDED, beats.fingerprint)
-    here.parent.mkdir(parents=True)
+    shutil.copytree(
+        weights_of(made[0].store, tiny.UNDEFENDED, beats.fingerprint).parent, here.parent
+    )
     here.write_bytes(b"damaged")
     session = Session(store, released=released)
     assert session.weights(tiny.UNDEFENDED, 0) == here
-    with pytest.raises(EcgadvError, match=rf"^{here.parent.name}/{WEIGHTS} is damaged: delete it$"):
+    name = (
+        rf"^training {here.parent.name} is damaged \({WEIGHTS}: its SHA-256 .*; delete the folder"
+    )
+    with pytest.raises(EcgadvError, match=name):
         session.trained(tiny.UNDEFENDED, 0)
     here.unlink()
     record = released.records()[0]
     record.weights.write_bytes(record.weights.read_bytes()[:1000])
-    name = rf"^{record.key}/{WEIGHTS} is damaged: delete it$"
+    name = rf"^record {record.key} is damaged \({WEIGHTS}: its SHA-256 .*; delete it and run its "
     with pytest.raises(EcgadvError, match=name):
         session.trained(tiny.UNDEFENDED, 0)
     assert Session(store, released=None).weights(tiny.UNDEFENDED, 0) is None

@@ -1,19 +1,19 @@
 """An attack that an older record has of the same weights is taken over, and nothing else is."""
 
-import json
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import sums
 import tiny
 
 from ecgadv.experiments import earlier, evaluate, pairs, provenance, status
 from ecgadv.experiments.config import Attack
 from ecgadv.experiments.run import run_once
-from ecgadv.experiments.session import WEIGHTS, Session
-from ecgadv.experiments.store import Store
+from ecgadv.experiments.session import Session
+from ecgadv.experiments.store import WEIGHTS, Store
 
 pytestmark = pytest.mark.usefixtures("tiny_suite")
 
@@ -79,9 +79,8 @@ def test_what_is_unchanged_is_taken_over(session, old, attacked):
 
 def forget(record, *names):
     """Let run.json say no more than it did before these facts of what was taken over were kept."""
-    run = json.loads((record.path / "run.json").read_text())
-    run["taken_over"] = {k: v for k, v in run["taken_over"].items() if k not in names}
-    (record.path / "run.json").write_text(json.dumps(run))
+    kept = {k: v for k, v in record.run["taken_over"].items() if k not in names}
+    sums.seal(record.path, taken_over=kept)
     return type(record)(record.path)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sums
 import tiny
 import torch
 from safetensors.torch import load_file
@@ -300,6 +301,7 @@ def test_verify_sees_tampered_numbers(made, tmp_path):
         metrics = json.loads((made[tiny.PLAIN.label, 0].path / "metrics.json").read_text())
         metrics["attacks"]["sap"][kind][1] += 0.25
         (record.path / "metrics.json").write_text(json.dumps(metrics))
+        sums.seal(record.path)
         result = verify(Record(record.path), Session(Store(tmp_path)), retrain=False)
         assert result.largest == pytest.approx(0.25)
     name = "sap 0.1, balanced accuracy"
@@ -313,24 +315,31 @@ def test_verify_sees_tampered_flags(made, tmp_path):
     examples = record.examples()
     examples["held/noise/0.05"] = 1 - examples["held/noise/0.05"]
     np.savez_compressed(record.path / "examples.npz", **examples)
-    result = verify(record, Session(Store(tmp_path)), retrain=False)
+    sums.seal(record.path)
+    result = verify(Record(record.path), Session(Store(tmp_path)), retrain=False)
     assert result.largest == 1
     assert result.flags["noise/0.05"] == 1
     del examples["held/noise/0.05"]
     np.savez_compressed(record.path / "examples.npz", **examples)
+    sums.seal(record.path)
     with pytest.raises(EcgadvError, match=r"not the numbers of its config: held/noise/0\.05"):
-        verify(record, Session(Store(tmp_path)), retrain=False)
+        verify(Record(record.path), Session(Store(tmp_path)), retrain=False)
 
 
 def test_verify_sees_tampered_weights(made, tmp_path):
     record = copy_of(made[tiny.PLAIN.label, 0], tmp_path)
     other = made[tiny.NSR.label, 1].weights.read_bytes()
     record.weights.write_bytes(other)
+    with pytest.raises(EcgadvError, match=r"is damaged \(weights\.safetensors: its SHA-256 sum"):
+        verify(record, Session(Store(tmp_path)), retrain=False)
+    sums.seal(record.path)
+    record = Record(record.path)
     assert verify(record, Session(Store(tmp_path)), retrain=False).largest > 0.01
     for content in (b"", other[: len(other) // 2], made[tiny.CNN.label, 0].weights.read_bytes()):
         record.weights.write_bytes(content)
-        with pytest.raises(EcgadvError, match=r"/weights\.safetensors is damaged"):
-            verify(record, Session(Store(tmp_path)), retrain=False)
+        sums.seal(record.path)
+        with pytest.raises(EcgadvError, match=r"is damaged \(weights\.safetensors: "):
+            verify(Record(record.path), Session(Store(tmp_path)), retrain=False)
     record.weights.unlink()
     with pytest.raises(EcgadvError, match=r"has no weights here; add --retrain"):
         verify(record, Session(Store(tmp_path)), retrain=False)
@@ -342,9 +351,7 @@ def test_verify_sees_tampered_weights(made, tmp_path):
 
 def test_verify_refuses_other_data_and_another_protocol(made, tmp_path, monkeypatch):
     record = copy_of(made[tiny.PLAIN.label, 0], tmp_path)
-    described = json.loads((record.path / "run.json").read_text())
-    described["data"]["fingerprint"] = "0" * 64
-    (record.path / "run.json").write_text(json.dumps(described))
+    sums.seal(record.path, data=record.run["data"] | {"fingerprint": "0" * 64})
     with pytest.raises(EcgadvError, match=r"was made on synthetic 000000000000, here is "):
         verify(Record(record.path), Session(Store(tmp_path)), retrain=False)
     moved = shutil.copytree(made[tiny.PLAIN.label, 0].path, tmp_path / "0123456789abcdef")

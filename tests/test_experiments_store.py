@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sums
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import store as module
@@ -168,6 +169,7 @@ def test_one_holder_of_a_lock_at_a_time(tmp_path):
 @pytest.mark.parametrize("weights", [True, False])
 def test_release_copies_a_record_and_may_do_so_again(weights, tmp_path):
     record = write(tmp_path / "runs" / "key")
+    sums.seal(record.path)
     (record.path / "notes.txt").write_text("mine alone")
     for _ in range(2):
         release(record, tmp_path / "records", weights=weights)
@@ -192,9 +194,11 @@ def test_weights_are_released_once(tmp_path):
 def test_a_release_without_the_wanted_weights_fails_and_leaves_nothing(tmp_path):
     record = write(tmp_path / "runs" / "key")
     record.weights.unlink()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(
+        EcgadvError, match=r"^record key is damaged \(weights\.safetensors: No such"
+    ):
         release(record, tmp_path / "records", weights=True)
-    assert names(tmp_path / "records") == []
+    assert not (tmp_path / "records").exists()
 
 
 def test_released_records_lie_in_the_repository():

@@ -1,8 +1,6 @@
 """One run: train a network or take the weights that are there, attack it, write the record."""
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,15 +12,15 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ecgadv import data, defenses
-from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import predict
-from ecgadv.experiments import cost, earlier, provenance
+from ecgadv.experiments import cost, described, earlier, provenance
 from ecgadv.experiments.config import Config, as_dict, run_key, training_key
 from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate, threat
-from ecgadv.experiments.session import WEIGHTS, Session, fresh_model, load_model
-from ecgadv.experiments.store import Record
+from ecgadv.experiments.session import Session, fresh_model, load_model, source_of
+from ecgadv.experiments.store import WEIGHTS, Record, Trained
 from ecgadv.experiments.unfinished import Unfinished
+from ecgadv.files import dump_arrays, sha256
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.training import OutOfTime, Samples, train
 
@@ -95,8 +93,8 @@ def train_missing(config: Config, seeds: Sequence[int], session: Session) -> Non
     for seed, single in zip(seeds, unstack(model) if len(seeds) > 1 else [model], strict=True):
         if seed in missing:
             with session.store.publish(session.store.weights_folder(keys[seed])) as part:
-                _write_weights(part, single, half=config.half)
-                _write_json(part / "training.json", about)
+                files = {WEIGHTS: _weights(single, half=config.half)}
+                described.write(part, Trained.description, about, files)
     checkpoint.unlink(missing_ok=True)
 
 
@@ -164,12 +162,12 @@ def _soft_labels(config: Config, seed: int, part: Samples, session: Session) -> 
         )
 
 
-def _write_weights(folder: Path, model: nn.Module, *, half: bool) -> None:
-    """Write the weights; `half` keeps vectors whole, as running variances exceed its range."""
+def _weights(model: nn.Module, *, half: bool) -> bytes:
+    """Return the weights' file; `half` keeps vectors whole: variances exceed its range."""
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     if half:
         state = {k: v.half() if v.dim() > 1 else v for k, v in state.items()}
-    (folder / WEIGHTS).write_bytes(save(state))
+    return save(state)
 
 
 def _checkpoint(session: Session, keys: dict[int, str]) -> Path:
@@ -190,9 +188,11 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         return record
     train_missing(config, [seed], session)
     weights = session.weights(config, seed)
+    source = source_of(weights)
+    content = source.read(WEIGHTS)
     model = load_model(config, dataset, weights).to(session.device)
     began = time.monotonic()
-    unfinished = _unfinished(key, weights, session)
+    unfinished = _unfinished(key, content, session)
     known = earlier.find(config, seed, weights, session)
     numbers, examples = evaluate(config, seed, model, dataset, session, unfinished, known)
     run = {
@@ -216,35 +216,22 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         **({"parts_of_commits": sorted(unfinished.commits)} if unfinished.commits else {}),
         "training": {
             "key": training_key(config, seed, dataset.fingerprint),
-            **_training_of(weights),
+            **(source.about if isinstance(source, Trained) else source.about["training"]),
         },
     }
     with session.store.publish(session.store.root / key) as part:
-        _write_json(part / "run.json", run)
-        _write_json(part / "metrics.json", numbers)
-        np.savez_compressed(part / "examples.npz", **examples)
-        (part / WEIGHTS).write_bytes(weights.read_bytes())
+        files = {
+            "metrics.json": described.dump_json(numbers, "metrics.json"),
+            "examples.npz": dump_arrays(examples, compressed=True),
+            WEIGHTS: content,
+        }
+        described.write(part, Record.description, run, files)
     session.store.clear_evaluation(key)
     return Record(session.store.root / key)
 
 
-def _unfinished(key: str, weights: Path, session: Session) -> Unfinished:
+def _unfinished(key: str, weights: bytes, session: Session) -> Unfinished:
     """Return what is kept of this evaluation, of these very weights and on this kind of device."""
-    about = weights.read_bytes() + provenance.device_name(session.device).encode()
-    folder = session.store.evaluation(key) / hashlib.sha256(about).hexdigest()[:16]
+    about = weights + provenance.device_name(session.device).encode()
+    folder = session.store.evaluation(key) / sha256(about)[:16]
     return Unfinished(folder, provenance.commit()[0])
-
-
-def _training_of(weights: Path) -> dict:
-    """Return how weights came about, from beside them or from the record that holds them."""
-    beside = weights.with_name("training.json")
-    if beside.exists():
-        return json.loads(beside.read_text())
-    return Record(weights.parent).run["training"]
-
-
-def _write_json(path: Path, value: dict) -> None:
-    try:
-        path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
-    except ValueError as error:
-        raise EcgadvError(f"{path.name}: a number is NaN or infinite ({error})") from error

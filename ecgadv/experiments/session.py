@@ -6,16 +6,15 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from ecgadv import data, models
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import Config, from_dict, training_key
-from ecgadv.experiments.store import Store, released_folder
-
-WEIGHTS = "weights.safetensors"
+from ecgadv.experiments.described import Described
+from ecgadv.experiments.store import WEIGHTS, Record, Store, Trained, released_folder
+from ecgadv.files import DAMAGED
 
 
 @dataclass
@@ -95,15 +94,22 @@ def fresh_model(config: Config, dataset: data.Dataset, seed: int) -> nn.Module:
 
 
 def load_model(config: Config, dataset: data.Dataset, weights: Path) -> nn.Module:
-    """Return the config's network with the weights of a safetensors file.
+    """Return the config's network with the weights of a safetensors file, checked.
 
     Half-precision weights come back as float32.
 
     Raises EcgadvError if the file is damaged or holds another network.
     """
-    model = fresh_model(config, dataset, 0)
+    model, source = fresh_model(config, dataset, 0), source_of(weights)
+    content = source.read(weights.name)
     try:
-        model.load_state_dict(load_file(weights))
-    except (SafetensorError, RuntimeError) as error:
-        raise EcgadvError(f"{weights.parent.name}/{weights.name} is damaged: delete it") from error
+        model.load_state_dict(load(content))
+    except DAMAGED as error:
+        raise source.damaged(weights.name, error) from error
     return model
+
+
+def source_of(weights: Path) -> Described:
+    """Return the record or the training that a file of weights belongs to."""
+    folder = weights.parent
+    return Record(folder) if (folder / Record.description).exists() else Trained(folder)

@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,33 +13,46 @@ import numpy as np
 
 import ecgadv
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments.disk import DAMAGED, full_disk_told, read_arrays
+from ecgadv.experiments import described
+from ecgadv.files import DAMAGED, full_disk_told, parse_arrays, parse_json, sha256
 
 # A folder whose name starts with a dot is still being written, or was left by a killed process.
 _FINISHED = "[!.]*/run.json"
 
 
+WEIGHTS = "weights.safetensors"
+
+
 @dataclass(frozen=True)
-class Record:
+class Record(described.Described):
     """A finished run."""
 
-    path: Path
+    description = "run.json"
+    needed = frozenset({"config", "seed", "data"})
 
     @property
-    def key(self) -> str:
-        return self.path.name
+    def title(self) -> str:
+        return f"record {self.key}"
 
-    @cached_property
+    @property
+    def mend(self) -> str:
+        if self.path.resolve().parent == released_folder():
+            return f"restore it with `git checkout -- book/records/{self.key}`"
+        return "delete it and run its suite again"
+
+    @property
     def run(self) -> dict:
         """Config, seed, command, commit, versions, device, data and seconds."""
-        found = _read_json(self.path / "run.json")
-        if not isinstance(found, dict) or not {"config", "seed", "data"} <= found.keys():
-            raise _damaged(self.path / "run.json", EcgadvError("config, seed or data is missing"))
-        return found
+        return self.about
 
     @cached_property
     def metrics(self) -> dict:
-        return _read_json(self.path / "metrics.json")
+        """The numbers of the evaluation."""
+        content = self.read("metrics.json")
+        try:
+            return parse_json(content)
+        except DAMAGED as error:
+            raise self.damaged("metrics.json", error) from error
 
     @property
     def config(self) -> dict:
@@ -72,27 +84,31 @@ class Record:
     @property
     def weights(self) -> Path:
         """The safetensors file of the evaluated network; it may be absent in a release."""
-        return self.path / "weights.safetensors"
+        return self.path / WEIGHTS
 
     def examples(self) -> dict[str, np.ndarray]:
         """Return id, record, label, prediction, logits, and uint8 "held/ATTACK/EPS" an attack."""
-        path = self.path / "examples.npz"
+        content = self.read("examples.npz")
         try:
-            return read_arrays(path)
+            return parse_arrays(content)
         except DAMAGED as error:
-            raise _damaged(path, error) from error
+            raise self.damaged("examples.npz", error) from error
 
 
-def _damaged(path: Path, error: Exception) -> EcgadvError:
-    text = f"record {path.parent.name} is damaged ({path.name}: {error}); delete it"
-    return EcgadvError(f"{text} and run its suite again")
+@dataclass(frozen=True)
+class Trained(described.Described):
+    """Trained weights that wait for their evaluation."""
 
+    description = "training.json"
+    needed = frozenset({"seeds_together", "seconds"})
 
-def _read_json(path: Path) -> dict:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:  # ValueError: neither JSON nor even text
-        raise _damaged(path, error) from error
+    @property
+    def title(self) -> str:
+        return f"training {self.key}"
+
+    @property
+    def mend(self) -> str:
+        return f"delete the folder {self.path} and run the command again"
 
 
 class Store:
@@ -208,20 +224,29 @@ def find(name: str, folders: Sequence[Path]) -> Record:
 def release(record: Record, folder: Path, *, weights: bool) -> None:
     """Copy a record into the folder of released ones, with its weights if wanted.
 
-    Weights that another record there has are not kept twice: `Session.weights` finds them.
+    Weights that another record there has are not kept twice: `Session.weights` finds them. A
+    record made before there were sums gets its sums in the copy.
     """
+    files = {name: record.read(name) for name in ("metrics.json", "examples.npz")}
+    if weights or record.weights.exists():
+        files[WEIGHTS] = record.read(WEIGHTS)
+    sums = {name: sha256(content) for name, content in files.items()}
     with Store(folder).publish(folder / record.key) as part:
-        for name in ("run.json", "metrics.json", "examples.npz"):
-            shutil.copyfile(record.path / name, part / name)
-        if weights and not _has_twin(record, folder):
-            shutil.copyfile(record.weights, part / record.weights.name)
+        if record.sealed:
+            shutil.copyfile(record.path / "run.json", part / "run.json")
+        else:
+            (part / "run.json").write_bytes(described.with_sums("run.json", record.run, sums))
+        for name in ("metrics.json", "examples.npz"):
+            (part / name).write_bytes(files[name])
+        if weights and not _has_twin(record.key, sums[WEIGHTS], folder):
+            (part / WEIGHTS).write_bytes(files[WEIGHTS])
 
 
-def _has_twin(record: Record, folder: Path) -> bool:
-    """Return whether another record in the folder has the same weights."""
-    others = [r for r in Store(folder).records() if r.key != record.key and r.weights.exists()]
-    own = record.weights.read_bytes()
-    return any(other.weights.read_bytes() == own for other in others)
+def _has_twin(key: str, own: str, folder: Path) -> bool:
+    """Return whether another record in the folder has the weights of that sum, undamaged."""
+    others = [r for r in Store(folder).records() if r.key != key and r.weights.exists()]
+    twins = (r for r in others if not r.sealed or r.sum(WEIGHTS) == own)
+    return any(sha256(twin.weights.read_bytes()) == own for twin in twins)
 
 
 def _flush(path: Path) -> None:

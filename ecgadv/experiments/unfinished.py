@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments.disk import DAMAGED, full_disk_told, read_arrays
+from ecgadv.files import DAMAGED, dump_arrays, parse_arrays, read_sealed, why, write_sealed
 
 Arrays = dict[str, np.ndarray]
 
@@ -46,22 +46,14 @@ class Unfinished:
         began = time.monotonic()
         arrays = make()
         seconds = np.float64(time.monotonic() - began)
-        _write(path, {**arrays, "seconds": seconds, "commit": np.array(self.commit)})
+        kept = {**arrays, "seconds": seconds, "commit": np.array(self.commit)}
+        write_sealed(path, dump_arrays(kept, compressed=False))
         return arrays
 
 
 def _read(path: Path) -> Arrays:
     try:
-        return read_arrays(path)
+        return parse_arrays(read_sealed(path))
     except DAMAGED as error:
-        text = f"checkpoint {path.parent.name}/{path.name} is damaged ({error}); delete it"
+        text = f"checkpoint {path} is damaged ({why(error)}); delete it"
         raise EcgadvError(f"{text} and run the command again") from error
-
-
-def _write(path: Path, arrays: Arrays) -> None:
-    part = path.with_suffix(".part")
-    with full_disk_told(path.parent):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-        part.replace(path)
