@@ -227,12 +227,16 @@ def test_han_selected_differs_from_han_validated_in_what_validates_alone(recordi
     assert biased.selects_on_test and not fair.selects_on_test
 
 
-def test_equal_signals_never_validate(recordings, monkeypatch):
-    # With all of one class equal to something, nothing of that class may validate.
+@pytest.mark.parametrize(("share", "validating"), [(1, 0), (0.5, 1)])
+def test_equal_signals_never_validate(recordings, monkeypatch, share, validating):
+    """With all of one class equal to something, nothing of it; with half, still a tenth of all."""
     of_class = recordings.record[recordings.y == 3]
-    monkeypatch.setattr(cinc2017, "DUPLICATES", (tuple(of_class),))
+    equal = of_class[: round(share * len(of_class))]
+    monkeypatch.setattr(cinc2017, "DUPLICATES", (tuple(equal),))
     split = data.split(recordings, "han-validated")
-    assert recordings.counts(split.validation)["~"] == 0
+    train = recordings.counts(data.split(recordings, "han").train)
+    assert recordings.counts(split.validation)["~"] == validating * round(0.1 * train["~"])
+    assert not np.isin(equal, recordings.record[split.validation]).any()
 
 
 @pytest.mark.parametrize("name", ["han", "han-validated"])

@@ -140,6 +140,17 @@ def test_too_few_beats_and_beats_past_the_end(tmp_path):
         mitbih.read_record(tmp_path, "100")
 
 
+def test_annotations_may_share_a_sample_and_stand_on_the_last_one_but_no_farther(tmp_path):
+    for last, fits in ((SAMPLES - 1, True), (SAMPLES, False)):
+        peaks = np.array([400, 400, 700, last])
+        write(tmp_path, signal(), peaks=peaks, symbols=SYMBOLS[:4])
+        if fits:
+            assert mitbih.read_record(tmp_path, "100").samples.tolist() == [10, *peaks]
+        else:
+            with pytest.raises(EcgadvError, match="record 100: annotations do not fit its signal"):
+                mitbih.read_record(tmp_path, "100")
+
+
 def test_prepare_names_the_missing_record_and_writes_nothing(folder):
     out = folder / "prepared" / "mitdb.npz"
     done = []

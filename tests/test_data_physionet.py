@@ -205,6 +205,15 @@ def test_stale_checksum_file_is_replaced(mirror, tmp_path):
     assert_whole(tmp_path, mirror.files)
 
 
+def test_truncated_checksum_file_on_disk_is_not_trusted(mirror, tmp_path):
+    fetch(mirror, tmp_path)
+    lines = mirror.files[SUMS].splitlines(keepends=True)
+    (tmp_path / SUMS).write_bytes(b"".join(lines[:12]))
+    done = fetch(mirror, tmp_path)
+    assert (done.files, done.new) == (19, 0)
+    assert_whole(tmp_path, mirror.files)
+
+
 def test_two_files_missing_on_the_server(mirror, tmp_path):
     names = ("mitdb/1.0.0/102.atr", "mitdb/1.0.0/105.hea")
     bodies = {name: mirror.files.pop(name) for name in names}

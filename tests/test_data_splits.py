@@ -46,6 +46,15 @@ def test_beatwise_has_the_csv_counts(like_csv):
     assert split.leaks_patients and "patient" in split.note
 
 
+def test_beatwise_trains_and_validates_on_beats_from_everywhere(like_csv):
+    """The beats stand in the order of their classes: unshuffled, the last class would validate."""
+    split = data.split(like_csv, "beatwise")
+    rest = like_csv.counts(np.concatenate([split.train, split.validation]))
+    for name, n in like_csv.counts(split.validation).items():
+        assert n == pytest.approx(0.2 * rest[name], abs=5 * np.sqrt(0.16 * rest[name]))
+    assert (np.diff(split.train) < 0).any()
+
+
 def test_beatwise_follows_its_seed(synthetic):
     first, again, other = (data.split(synthetic, "beatwise", seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(parts(first), parts(again))

@@ -99,10 +99,12 @@ def test_copies_must_be_given_for_each_class():
 def test_share_of_an_epoch_is_its_beginning(sampler):
     y = samples().y.numpy()
     whole = epoch_order(y, Schedule(sampler=sampler), 3, 2)
-    for share in (0.3, 1e-9):
-        part = epoch_order(y, Schedule(sampler=sampler, epoch_share=share), 3, 2)
-        assert len(part) == max(1, round(share * len(whole)))
+    for wanted in (1, 15, 15.3, 15.7):
+        schedule = Schedule(sampler=sampler, epoch_share=wanted / len(whole))
+        part = epoch_order(y, schedule, 3, 2)
+        assert len(part) == round(wanted)
         assert np.array_equal(part, whole[: len(part)])
+    assert len(epoch_order(y, Schedule(sampler=sampler, epoch_share=1e-9), 3, 2)) == 1
 
 
 @pytest.mark.parametrize(
@@ -244,6 +246,19 @@ def test_the_rate_of_each_step(rate, monkeypatch):
     run(mlp(0), schedule)
     shares = [one_cycle(step / 6) for step in range(6)] if rate == "one-cycle" else [1] * 6
     assert rates == pytest.approx([0.2 * share for share in shares])
+
+
+def test_the_decay_is_the_same_at_every_rate():
+    """Without a gradient |p| + 1 shrinks by the same factor in each step, as p - a (sign p + p)."""
+    model = torch.nn.Module()
+    start = torch.tensor([1.5, -0.7, 0.0], dtype=torch.float64)
+    model.p = torch.nn.Parameter(start.clone())
+    schedule = Schedule(
+        epochs=2, batch_size=20, learning_rate=0.1, rate="one-cycle", sampler="natural", decay=0.2
+    )
+    run(model, schedule, loss=lambda model, x, y, mask: 0 * model.p.sum())
+    wanted = start.sign() * ((start.abs() + 1) * (1 - 0.1 * 0.2) ** 6 - 1)
+    torch.testing.assert_close(model.p.detach(), wanted)
 
 
 def test_soft_labels_follow_their_samples():
