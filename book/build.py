@@ -92,7 +92,7 @@ def build(work: Path, *, root: Path) -> None:
         print("book: the pages are up to date")
         return
     html = render(staged, work / "render", toc=root / "book/_toc.yml")
-    broken = problems(html, forbidden=[str(root), str(Path.home()) + "/"])
+    broken = problems(html, folders=[root, Path.home()])
     if broken:
         raise BuildError("\n  ".join([f"{len(broken)} problems in the pages:", *broken[:40]]))
     published.unlink(missing_ok=True)

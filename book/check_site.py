@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from ecgadv import machine
 
 # Loaded by the page itself; a link that the reader clicks may leave the book, these may not.
 LOADING = {
@@ -40,15 +41,14 @@ class _Page(HTMLParser):
             self.unnamed_images.append(values.get("src") or "")
 
 
-def problems(site: Path, *, forbidden: Iterable[str] = ()) -> list[str]:
+def problems(site: Path, *, folders: Iterable[Path] = ()) -> list[str]:
     """Return a line for each thing that is wrong in a folder of rendered pages.
 
     Args:
         site: the folder; links are resolved inside it.
-        forbidden: texts that no published file may hold, such as absolute paths; the machine's
-            name is always among them.
+        folders: absolute paths that no published file may hold; nor may it the machine's name.
     """
-    static = site / "_static"  # holds templates of the theme, which are no pages
+    static = site / "_static"  # the theme's own files, its templates among them, which are no pages
     files = [path for path in sorted(site.rglob("*.html")) if not path.is_relative_to(static)]
     pages = {path: _Page(path.read_text(encoding="utf-8")) for path in files}
     found = []
@@ -58,10 +58,7 @@ def problems(site: Path, *, forbidden: Iterable[str] = ()) -> list[str]:
         for tag, attribute, target in page.links:
             if reason := _broken(site, pages, path, (tag, attribute), target):
                 found.append(f"{name}: {reason}: {target}")
-    host = socket.gethostname()
-    # A name such as "laptop" or "runner" is also a word.
-    names = [] if host.isalpha() else [host]
-    return found + _leaks(site, [*forbidden, *names])
+    return found + _leaks(site, static, list(folders))
 
 
 def _broken(
@@ -86,14 +83,14 @@ def _broken(
     return ""
 
 
-def _leaks(site: Path, forbidden: Sequence[str]) -> list[str]:
-    """Return the files that hold a forbidden text."""
-    found = []
-    for path in sorted(p for p in site.rglob("*") if p.is_file()):
+def _leaks(site: Path, static: Path, folders: list[Path]) -> list[str]:
+    """Return the files that name this machine or one of the folders."""
+    found, hosts = [], machine.hosts()
+    for path in sorted(p for p in site.rglob("*") if p.is_file() and not p.is_relative_to(static)):
         content = path.read_bytes()
-        found += [
-            f"{path.relative_to(site).as_posix()}: holds {text!r}"
-            for text in forbidden
-            if text.encode() in content
-        ]
+        try:
+            told = machine.told(content.decode(), folders=folders, names=hosts)
+        except UnicodeDecodeError:  # a drawing, where a short name may stand by chance
+            told = machine.told(content.decode("latin-1"), folders=folders)
+        found += [f"{path.relative_to(site).as_posix()}: holds {text!r}" for text in told]
     return found

@@ -2,6 +2,9 @@
 
 import json
 import sys
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
 
 import build
 import execute
@@ -158,16 +161,66 @@ def test_a_sound_site_has_no_problems(tmp_path):
         ('<img src="two.html">', "image without alt"),
         ('<script src="https://cdn.example/x.js"></script>', "loaded from the network"),
         ('<link rel="stylesheet" href="//fonts.example/x.css">', "loaded from the network"),
-        ("run in /home/someone/ecgadv", "holds '/home/someone/'"),
+        ("run in /home/someone/ecgadv", "holds '/home/someone'"),
     ],
 )
 def test_each_kind_of_problem_is_found(tmp_path, body, problem):
     (tmp_path / "outside.html").write_text("")
     folder = tmp_path / "site"
     folder.mkdir()
-    found = problems(site(folder, index=body, two=""), forbidden=["/home/someone/"])
+    found = problems(site(folder, index=body, two=""), folders=[Path("/home/someone")])
     assert len(found) == 1
     assert problem in found[0]
+
+
+ORDINARY = """<h1>h1</h1> is a heading, <code>x</code> and <a>b</a>; see https://x.org/code/a,
+../code/, ~/code and /codes; ph1, h1-x and a/h1 are other names"""
+
+
+def test_names_and_folders_are_looked_for_as_such(tmp_path, monkeypatch):
+    """Neither `</code>` is the folder /code nor `<h1>` the machine h1."""
+    monkeypatch.setattr("socket.gethostname", lambda: "h1")
+    (tmp_path / "drawing.pdf").write_bytes(b"\xff h1 ")
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static/theme.css").write_text("h1 {}")
+    (tmp_path / "style.css").write_text(".h1 {}")
+    folders = [Path("/"), Path("/code"), Path("/a")]
+    body = ORDINARY.replace(">h1<", "><")
+    assert problems(site(tmp_path, index=body.replace("<a>", '<a href="">')), folders=folders) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ran on h1",
+        "me@h1:x",
+        "http://me@h1:8888/",
+        "h1.example.org",
+        "in /code",
+        '{"cwd": "/code/notebooks"}',
+        "file:///code/x",
+        "<p>/code/x.",
+    ],
+)
+def test_each_way_of_naming_the_machine_is_found(tmp_path, monkeypatch, body):
+    monkeypatch.setattr("socket.gethostname", lambda: "h1.example.org")
+    found = problems(site(tmp_path, index=body), folders=[Path("/code")])
+    assert found and set(found) <= {
+        f"index.html: holds {text!r}" for text in ("h1", "h1.example.org", "/code")
+    }
+
+
+@pytest.mark.parametrize("spell", [str, json.dumps, quote, escape], ids=lambda f: f.__name__)
+def test_a_folder_with_blanks_and_accents_is_found_however_it_is_spelt(tmp_path, spell):
+    folder = Path("/home/jörg & co/ecg adv")
+    found = problems(site(tmp_path, index=spell(f"{folder}/notebooks")), folders=[folder])
+    assert found == [f"index.html: holds {str(folder)!r}"]
+
+
+@pytest.mark.parametrize("name", ["laptop", "127.0.0.1", "42"])
+def test_a_machine_whose_name_is_also_a_word_or_a_number(tmp_path, monkeypatch, name):
+    monkeypatch.setattr("socket.gethostname", lambda: name)
+    assert problems(site(tmp_path, index="a laptop, 127, 127.0.0.1 and 42")) == []
 
 
 def test_pages_are_replaced_whole(tmp_path):

@@ -262,7 +262,7 @@ def waveform(folder):
         "dataset": "challenge-2017",
         "example": 0,
         "profile": "compact",
-        "provenance": dict.fromkeys(figures.PROVENANCE, "x") | {"seeds": [0], "seconds": 1},
+        "provenance": dict.fromkeys(figures.PROVENANCE, "x") | {"seeds": [0]},
         "microvolts": {"PGD": [10, -10, 10, 10], "SAP": [1, 2, 3, 2]},
     }
     path = folder / "waveforms.yml"

@@ -10,14 +10,12 @@ from __future__ import annotations
 import csv
 import json
 import re
-import socket
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecgadv import __version__
+from ecgadv import __version__, machine
 from ecgadv.errors import EcgadvError
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ PROVENANCE = (
     "data",
     "device",
     "labels",
-    "seconds",
     "seeds",
     "versions",
 )
@@ -123,11 +120,11 @@ def provenance_of(records: Iterable[Any]) -> dict[str, Any]:
     """Collect the provenance of the records behind a figure.
 
     Args:
-        records: `ecgadv.experiments` records; each has `key`, `seed`, `run` and `seconds`.
+        records: `ecgadv.experiments` records; each has `key`, `seed` and `run`.
 
     Returns:
-        The fields of `PROVENANCE`; one that differs between the records is a sorted list.
-        `seconds` is all training and evaluation together, as far as it was timed.
+        The fields of `PROVENANCE`; one that differs between the records is a sorted list. What
+        the runs took is in the records: the same numbers made again give the same bytes.
 
     Raises:
         EcgadvError: no record.
@@ -144,7 +141,6 @@ def provenance_of(records: Iterable[Any]) -> dict[str, Any]:
         "device": _one_or_all(run["device"] for run in runs),
         "labels": _one_or_all(run["data"]["labels"] for run in runs),
         "seeds": sorted({record.seed for record in records}),
-        "seconds": round(sum(record.seconds for record in records), 1),
         "versions": runs[0]["versions"],
     }
 
@@ -153,8 +149,6 @@ def provenance_live(
     environment: Mapping[str, Any], dataset: Any, *, seeds: Sequence[int], config: str
 ) -> dict[str, Any]:
     """Describe a figure that its notebook computes itself, from no record.
-
-    `seconds` is the processor time of the notebook up to this figure.
 
     Args:
         environment: what `ecgadv.experiments.provenance.environment` returns.
@@ -169,7 +163,6 @@ def provenance_live(
         "data": f"{dataset.name} {dataset.fingerprint}",
         "device": environment["device"],
         "labels": dataset.labels,
-        "seconds": round(time.process_time(), 1),
         "seeds": list(seeds),
         "versions": environment["versions"],
     }
@@ -229,10 +222,9 @@ def _check_provenance(id: str, provenance: Mapping[str, Any]) -> None:
     missing = sorted(set(PROVENANCE) - set(provenance))
     if missing:
         raise EcgadvError(f"provenance of {id} lacks {', '.join(missing)}: add these fields")
-    host = socket.gethostname()
+    hosts = machine.hosts()
     for text in _texts(provenance):
-        # A machine's name such as "laptop" or "runner" is also a word.
-        if _ABSOLUTE.search(text) or (not host.isalpha() and host in text):
+        if _ABSOLUTE.search(text) or machine.told(text, names=hosts):
             raise EcgadvError(
                 f"provenance of {id} holds {text!r}: use relative paths and no machine names"
             )
