@@ -176,6 +176,47 @@ def test_skipped_pairs_are_left_out(tmp_path):
     assert (walked.value, walked.both.n_examples) == (4, 5)
 
 
+def test_skipped_pairs_do_not_raise_or_lower_the_bar(tmp_path):
+    """Of six originals two are of each class; without class N the bar rests on a half."""
+    read = np.where(LABELS[ORIGINALS] == 0, 255, LABELS[ORIGINALS]).astype(np.uint8)
+    for defense in ("ce", "at-10"):
+        network(tmp_path, defense, arrays={"boundary/transfer": read})
+    hardened, plain = (results(tmp_path).one(defense=d) for d in ("at-10", "ce"))
+    found = measures_a.transfer_kept(0.5)(hardened, plain)
+    assert (found.value, found.both.n_examples) == (pytest.approx(1 - (0.5 + 0.5 * 0.5)), 4)
+
+
+def test_distances_vary_with_the_seeds_where_pairs_agree(tmp_path):
+    """Two seeds, twice and four times as far: one resample in four holds one of them alone."""
+    for seed, distance in enumerate((2, 4)):
+        network(tmp_path, "adt-1", seeds=(seed,), distance=distance)
+        network(tmp_path, "ce", seeds=(seed,), distance=1)
+    adt, plain = (results(tmp_path).one(defense=d) for d in ("adt-1", "ce"))
+    found = measures_a.distance_gain(adt, plain)
+    assert (found.value, found.both.low, found.both.high) == (2, 1, 3)
+
+
+MEASURES = {
+    "under an attack": measures_a.accuracy_gain("sap", (10.0,)),
+    "clean": measures_a.clean_gain(balanced=False),
+    "transferred": measures_a.transfer_gain,
+    "distance": measures_a.distance_gain,
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES)
+def test_measures_pair_the_seeds_that_both_have_wherever_they_stand(tmp_path, measure):
+    """On every seed but the first, which only one network has, both are the same."""
+    for seed, strength in enumerate((0, 1 / 3, 1)):
+        given = {"clean": strength, "right": strength, "distance": 1 + seed}
+        for defense in ("adt-1", "at-10")[: 2 if seed else 1]:
+            network(tmp_path, defense, strength, seeds=(seed,), **given)
+    adt, hardened = (results(tmp_path).one(defense=d) for d in ("adt-1", "at-10"))
+    for a, b in ((adt, hardened), (hardened, adt)):
+        found = measure(a, b).seeds
+        assert (found.n_seeds, found.low, found.high) == (2, 0, 0)
+
+
 def test_other_pairs_or_examples_are_not_compared(tmp_path):
     field(tmp_path)
     network(tmp_path, "adt-1", arrays={"boundary/original": ORIGINALS[::-1]})
@@ -312,6 +353,15 @@ def test_our_settings_are_shown_and_do_not_count(tmp_path):
     text = verdicts_a.statement(CLAIMS["A1"], found)
     assert "Verdict: supported** (profile `short`)" in text
     assert "lies above 2 percentage points" in text
+
+
+def test_one_seed_of_our_settings_does_not_open_the_verdict(tmp_path):
+    field(tmp_path, 0, profile="compact")
+    network(tmp_path, "adt-1", 1, profile="compact")
+    network(tmp_path, "nsr-1", 0, "rescaled", seeds=1, profile="compact")
+    found = judged(tmp_path, "A1", "compact")
+    assert {f.estimate.seeds.n_seeds for f in found.findings if not f.counts} == {1}
+    assert (found.on_data, found.verdict) == ("supported", "partly supported")
 
 
 def test_evidence_names_the_finding_that_decides(tmp_path):

@@ -117,6 +117,18 @@ def test_differences_pair_seeds_and_examples(tmp_path):
     assert difference(nsr, undefended, "sap").value == pytest.approx(2 / 3 * 0.05 / 2 / 0.1)
 
 
+def test_differences_pair_the_seeds_that_both_have_wherever_they_stand(tmp_path):
+    for seed, share in enumerate((0, 1, 2 / 3)):
+        write(tmp_path, NSR, seed=seed, shares=(1, 1, share))
+    for seed, share in {1: 2 / 3, 2: 1 / 3}.items():
+        write(tmp_path, CE, seed=seed, shares=(1, 1, share))
+    found = results(tmp_path)
+    nsr, undefended = found.one(defense="nsr-0.4"), found.one(defense="ce")
+    for a, b, wanted in ((nsr, undefended, 1 / 3), (undefended, nsr, -1 / 3)):
+        gap = difference(a, b, "sap", eps=0.1).seeds
+        assert (gap.n_seeds, gap.low, gap.high) == (2, pytest.approx(wanted), pytest.approx(wanted))
+
+
 def test_other_examples_are_not_compared(tmp_path):
     write(tmp_path, NSR)
     write(tmp_path, CE, flags={"id": np.arange(len(LABELS)) + 1})
@@ -212,6 +224,26 @@ def test_b1_is_partly_supported_where_only_some_attacks_show_it(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("sap", "others", "verdict"),
+    [
+        ((1, 0), (1, 1), "partly supported"),  # SAP does not decide, the others show it
+        ((1, 0), (0, 0), "inconclusive"),  # nor do the others, which show the opposite
+    ],
+)
+def test_b1_where_an_attack_does_not_decide(tmp_path, sap, others, verdict):
+    for seed in range(2):
+        flags = {f"held/sap/{eps:g}": held(sap[seed]) for eps in LEVELS}
+        for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
+            label = f"beatwise/{network}/nsr-{beta}/faithful"
+            write(tmp_path, label, seed=seed, shares=(others[seed],) * 3, flags=flags)
+            write(tmp_path, f"beatwise/{network}/ce/faithful", seed=seed, shares=(0, 0, 0))
+    found = verdicts_b.judge(claim("B1"), results(tmp_path))
+    by_sap = [f for f in found.findings if "SAP" in f.what]
+    assert not any(f.above or f.below for f in by_sap)
+    assert found.verdict == verdict
+
+
+@pytest.mark.parametrize(
     ("clean", "verdict"),
     [((1, 1), "supported"), ((1, 2 / 3), "supported"), ((0, 1), "not supported")],
 )
@@ -243,6 +275,16 @@ def test_one_seed_decides_nothing(tmp_path):
     assert verdicts_b.judge(claim("B1"), pair(tmp_path, 1, 0, seeds=1)).verdict == "inconclusive"
 
 
+def test_a_network_with_one_seed_is_left_out_beside_one_with_two(tmp_path):
+    pair(tmp_path, 1, 0, seeds=1)
+    for defense, share in (("nsr-0.4", 1), ("ce", 0)):
+        write(tmp_path, f"beatwise/mlp/{defense}/faithful", seed=1, shares=(share,) * 3)
+    found = verdicts_b.judge(claim("B1"), results(tmp_path))
+    assert (found.on_data, found.verdict) == ("supported", "partly supported")
+    assert {f.network for f in found.findings} == {"mlp"}
+    assert found.missing == ("CNN",)
+
+
 def test_without_records_there_is_no_verdict(tmp_path):
     write(tmp_path, CE)
     assert verdicts_b.judge(claim("B1"), results(tmp_path)) is None
@@ -260,6 +302,14 @@ def test_an_undefended_network_that_withstands_stops_the_page(tmp_path):
     signs = failures.signs(results(tmp_path).all[0])
     with pytest.raises(failures.AttackFailedError, match=r"large budget holds.*0\.3333.*0\.05"):
         failures.refuse(signs)
+
+
+@pytest.mark.parametrize("withstands", [0, 1])
+def test_one_seed_that_withstands_is_enough_to_stop_the_page(tmp_path, withstands):
+    for seed in range(2):
+        write(tmp_path, CE, seed=seed, shares=(1, 1, 1 / 3 if seed == withstands else 0))
+    with pytest.raises(failures.AttackFailedError, match=r"large budget holds.*0\.3333.*0\.05"):
+        failures.refuse(failures.signs(results(tmp_path).all[0]))
 
 
 def test_noise_that_beats_the_strongest_attack_stops_the_page(tmp_path):
