@@ -17,36 +17,44 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import yaml
 from check_site import problems
-from execute import NotebookError, execute_all
-from stage import stage
+from execute import emptied, execute_all
+
+from ecgadv import files
+from ecgadv.errors import TOLD, EcgadvError, one_line
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITES = ("paper-b", "paper-a")
 
 
-class BuildError(RuntimeError):
+class BuildError(EcgadvError):
     """The build stopped; the message says where and why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build the book and return the exit status."""
+    """Build the book; return 0, 2 after one line on what failed, or 130 if interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--no-demo", action="store_true", help="do not run the demo experiments")
     options = parser.parse_args(arguments)
     os.chdir(ROOT)
     start = time.monotonic()
-    _fix_environment()
     try:
+        _fix_environment()
         if not options.no_demo:
             run_demo(Path("_build/demo.sha256"))
         build(Path("_build"), root=ROOT)
-    except (BuildError, NotebookError) as error:
-        print(f"book: error: {error}", file=sys.stderr)
-        return 1
+    except KeyboardInterrupt:
+        print("book: interrupted; `make book` goes on from what is done", file=sys.stderr)
+        return 130
+    except TOLD as error:
+        # The lines of a renderer's report, or of a list of problems, are kept.
+        text = str(error) if isinstance(error, BuildError) else one_line(error)
+        print(f"book: error: {text}", file=sys.stderr)
+        return 2
     print(f"book: _build/html/index.html is ready ({time.monotonic() - start:.0f} s)")
     return 0
 
@@ -64,8 +72,7 @@ def run_demo(done: Path) -> None:
         print(f"book: ecgadv {' '.join(command)}", flush=True)
         if subprocess.run([sys.executable, "-m", "ecgadv", *command], check=False).returncode:
             raise BuildError(f"`ecgadv {' '.join(command)}` failed, see above")
-    done.parent.mkdir(exist_ok=True)
-    done.write_text(notebook_inputs(), encoding="utf-8")
+    files.write(done, notebook_inputs().encode())
 
 
 def build(work: Path, *, root: Path) -> None:
@@ -78,7 +85,10 @@ def build(work: Path, *, root: Path) -> None:
     Raises:
         BuildError: a figure, page, link or anchor is missing or wrong.
         NotebookError: a notebook failed.
+        EcgadvError, OSError: the disk is full or read-only.
     """
+    from stage import stage  # it loads torch, a second or more in which an interrupt may come
+
     executed = work / "executed"
     execute_all(Path("notebooks"), executed, inputs=notebook_inputs())
     registry = yaml.safe_load(Path("book/figures.yml").read_text(encoding="utf-8"))
@@ -97,7 +107,7 @@ def build(work: Path, *, root: Path) -> None:
         raise BuildError("\n  ".join([f"{len(broken)} problems in the pages:", *broken[:40]]))
     published.unlink(missing_ok=True)
     publish(html, work / "html")
-    published.write_text(state, encoding="utf-8")
+    files.write(published, state.encode())
 
 
 def notebook_inputs() -> str:
@@ -136,8 +146,7 @@ def render(source: Path, work: Path, *, toc: Path) -> Path:
             looked at again.
         toc: the table of contents, an absolute path.
     """
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    emptied(work)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(source)]
     command += ["--config", "_config.yml", "--toc", str(toc)]
     command += ["--path-output", str(work), "-W", "--keep-going", "-q"]
@@ -180,10 +189,17 @@ def _fix_environment() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["PYTHONHASHSEED"] = "0"
     os.environ["MPLBACKEND"] = "Agg"
-    command = ["git", "log", "-1", "--format=%ct"]
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode == 0 and done.stdout.strip():
-        os.environ.setdefault("SOURCE_DATE_EPOCH", done.stdout.strip())
+    os.environ.setdefault("SOURCE_DATE_EPOCH", str(_edition_time()))
+
+
+def _edition_time() -> int:
+    """Return the commit's time; without git, or outside a checkout, the day of the version."""
+    from ecgadv.experiments import provenance
+
+    if time := provenance.commit_time():
+        return time
+    citation = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))
+    return int(datetime.fromisoformat(f"{citation['date-released']}T00:00Z").timestamp())
 
 
 def _mathjax() -> Path:
@@ -195,7 +211,7 @@ def _mathjax() -> Path:
 
 
 def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
 if __name__ == "__main__":

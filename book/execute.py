@@ -11,11 +11,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import nbformat
+
+from ecgadv import files
+from ecgadv.errors import EcgadvError
+
 KERNEL = "python3"
 
 
-class NotebookError(RuntimeError):
-    """A notebook failed or declares other parameters than it is given."""
+class NotebookError(EcgadvError):
+    """A notebook is none, failed, or declares other parameters than it is given."""
 
 
 def execute_all(notebooks: Path, executed: Path, *, inputs: str) -> None:
@@ -41,9 +46,12 @@ def execute_all(notebooks: Path, executed: Path, *, inputs: str) -> None:
             print(f"{label} unchanged", flush=True)
         else:
             print(label, end=" ", flush=True)
-            start = time.monotonic()
-            _execute_afresh(source, executed, key)
-            print(f"{time.monotonic() - start:.1f} s", flush=True)
+            start, end = time.monotonic(), ""
+            try:
+                _execute_afresh(source, executed, key)
+                end = f"{time.monotonic() - start:.1f} s"
+            finally:
+                print(end, flush=True)  # what is said of a failure starts a line
         for name in _ledger(executed, source.stem)["files"]:
             if name in made:
                 raise NotebookError(f"{name} is made by {made[name]} and by {source.name}")
@@ -54,36 +62,77 @@ def execute_all(notebooks: Path, executed: Path, *, inputs: str) -> None:
 def execute(source: Path, target: Path, *, parameters: Mapping[str, object]) -> None:
     """Execute one notebook and move the result into place only when all of it ran.
 
+    When and how long each cell ran is left out: the same notebook gives the same bytes.
+
     Args:
-        source: the notebook; it runs in its own folder, as by hand.
+        source: the notebook; it runs in the working directory.
         target: the executed notebook.
         parameters: values for its `parameters` cell, each of which it must declare.
 
     Raises:
-        NotebookError: an undeclared parameter, or a cell that failed.
+        NotebookError: no notebook, an undeclared parameter, a cell that failed, or a kernel that
+            died.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    declared = papermill.inspect_notebook(str(source))
+    declared = _parameters(source)
     if unknown := sorted(set(parameters) - set(declared)):
         known = ", ".join(sorted(declared)) or "nothing"
         raise NotebookError(f"{source.name} declares {known}, not {', '.join(unknown)}")
     part = target.with_name(target.stem + ".part.ipynb")
+    part.unlink(missing_ok=True)
     try:
-        papermill.execute_notebook(
+        done = papermill.execute_notebook(
             str(source),
             str(part),
             parameters=dict(parameters),
             kernel_name=KERNEL,
-            cwd=str(source.parent),
             progress_bar=False,
         )
     except PapermillExecutionError as error:
+        what = " ".join(f"{error.ename}: {error.evalue}".split())
         raise NotebookError(
-            f"{source.name}, cell {error.exec_count}: {error.ename}: {error.evalue} (see {part})"
+            f"{source.name}, cell {error.exec_count}: {what} (see {part})"
         ) from error
-    part.replace(target)
+    except RuntimeError as error:  # DeadKernelError, or a kernel that did not even start
+        raise NotebookError(
+            f"{source.name}, cell {_running(part)}: its kernel died, perhaps for want of memory"
+        ) from error
+    files.write(target, nbformat.writes(_without_times(done)).encode())
+    part.unlink()
+
+
+def _parameters(source: Path) -> dict:
+    """Return the parameters that a notebook declares."""
+    import papermill
+
+    try:
+        nbformat.validate(nbformat.read(source, as_version=4))
+        return papermill.inspect_notebook(str(source))
+    except (ValueError, LookupError, AttributeError, TypeError, nbformat.ValidationError) as error:
+        what = " ".join(str(error).split())[:100]
+        text = f"{source.name} is no notebook ({what}): restore it, with git say"
+        raise NotebookError(text) from error
+
+
+def _running(part: Path) -> str:
+    """Return the number of the code cell that papermill was at, as in its prompt."""
+    if not part.exists():
+        return "1"
+    cells = [c for c in nbformat.read(part, as_version=4).cells if c.cell_type == "code"]
+    states = [cell.metadata.get("papermill", {}).get("status") for cell in cells]
+    return str(states.index("running") + 1 if "running" in states else len(states))
+
+
+def _without_times(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Remove what papermill and nbclient note of the execution: times, durations, a random id."""
+    for part in (notebook, *notebook.cells):
+        for name in ("papermill", "execution"):
+            part.metadata.pop(name, None)
+        if "injected-parameters" in part.metadata.get("tags", []):
+            part["id"] = "injected-parameters"
+    return notebook
 
 
 def pin_kernel(folder: Path) -> None:
@@ -101,34 +150,46 @@ def pin_kernel(folder: Path) -> None:
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
 
 
+def emptied(folder: Path) -> Path:
+    """Return the folder, made anew."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
 def _execute_afresh(source: Path, executed: Path, key: str) -> None:
     """Execute a notebook into a scratch folder and take over what it made."""
-    scratch = executed / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir()
-    out = os.path.relpath(scratch, source.parent)
-    execute(source, executed / source.name, parameters={"out": out})
-    names = []
+    scratch = emptied(executed / "scratch")
+    execute(source, executed / source.name, parameters={"out": scratch.as_posix()})
+    names = [source.name]
     for path in sorted(p for p in scratch.rglob("*") if p.is_file()):
         name = path.relative_to(scratch)
         (executed / name).parent.mkdir(parents=True, exist_ok=True)
         path.replace(executed / name)
         names.append(name.as_posix())
     shutil.rmtree(scratch)
-    ledger = {"key": key, "files": names}
-    (executed / f"{source.stem}.json").write_text(json.dumps(ledger), encoding="utf-8")
+    sums = {name: files.sha256((executed / name).read_bytes()) for name in names}
+    ledger = {"key": key, "files": sums}
+    files.write(executed / f"{source.stem}.json", json.dumps(ledger, indent=1).encode())
 
 
 def _stands(executed: Path, stem: str, key: str) -> bool:
-    """Return whether an earlier execution with the same key is still complete."""
+    """Return whether an earlier execution with the same key is still there, whole."""
     ledger = _ledger(executed, stem)
-    needed = [f"{stem}.ipynb", *ledger["files"]]
-    return ledger["key"] == key and all((executed / name).is_file() for name in needed)
+    return ledger["key"] == key and all(
+        (executed / name).is_file() and files.sha256((executed / name).read_bytes()) == sum
+        for name, sum in ledger["files"].items()
+    )
 
 
 def _ledger(executed: Path, stem: str) -> dict:
-    path = executed / f"{stem}.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else {"key": "", "files": []}
+    """Return what an execution made, with its sums; a damaged ledger stands for none."""
+    try:
+        ledger = json.loads((executed / f"{stem}.json").read_bytes())
+        return {"key": str(ledger["key"]), "files": dict(ledger["files"])}
+    except (OSError, ValueError, TypeError, LookupError):
+        return {"key": "", "files": {}}
 
 
 def _sweep(executed: Path, stems: set[str], made: set[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
+from execute import emptied
 
 from ecgadv import claims, figures
 from ecgadv.experiments import provenance
@@ -35,8 +36,7 @@ def stage(
         notebooks: the stripped notebooks, offered for download beside the executed ones.
         registry: the entries of figures.yml, which say what notebook makes which figure.
     """
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    emptied(target)
     for pattern in PAGES:
         for page in sorted(book.glob(pattern)):
             shutil.copyfile(page, target / page.name)

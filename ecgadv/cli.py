@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from ecgadv import __version__, cli_help
-from ecgadv.errors import EcgadvError
+from ecgadv.errors import TOLD, EcgadvError, one_line
 
 DIFFERS, FAILED, INTERRUPTED, PIPE_CLOSED = 1, 2, 130, 141
 
@@ -37,22 +37,10 @@ def main(argv=None):
         # Python flushes stdout once more at exit: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
-    except (EcgadvError, OSError, ModuleNotFoundError) as error:
-        print(f"ecgadv: error: {_one_line(error)}", file=sys.stderr)
+    except TOLD as error:
+        print(f"ecgadv: error: {one_line(error)}", file=sys.stderr)
         return FAILED
     return status
-
-
-def _one_line(error):
-    """What failed and the mend, without line breaks."""
-    if isinstance(error, ModuleNotFoundError):
-        text = f"the package {error.name} is missing: run `pip install 'ecgadv[book,data]'`"
-    elif isinstance(error, OSError) and error.strerror:
-        where = f" ({error.filename})" if error.filename else ""
-        text = f"{error.strerror}{where}: mend that, then run the same command again"
-    else:
-        text = str(error)
-    return " ".join(text.split())
 
 
 def _parser():

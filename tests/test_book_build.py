@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from check_site import problems
 from stage import embed_figures, without_injected
 
 from ecgadv import figures
+from ecgadv.errors import EcgadvError
 
 PAGE = '<html><body><h1 id="top">T</h1>{}</body></html>'
 
@@ -52,27 +54,28 @@ folder.mkdir(parents=True)
 """
 
 
-def test_notebooks_run_once_in_this_interpreter_until_something_changes(work, capsys):
+def test_notebooks_run_once_in_this_interpreter_and_give_the_same_bytes(work, capsys):
     source = notebook(work / "notebooks", "01-a.ipynb", WRITE)
     executed = rel(work / "_build" / "executed")
-    made = executed / "figures" / "fig-a.csv"
 
-    execute.execute_all(rel(source.parent), executed, inputs="one")
-    assert made.read_text() == sys.executable
-    result = (executed / "01-a.ipynb").read_text()
-    assert str(work) not in result, "an absolute path in the executed notebook"
+    def made():
+        execute.execute_all(rel(source.parent), executed, inputs="")
+        return {path: path.read_bytes() for path in executed.rglob("*") if path.is_file()}
 
-    made.write_text("kept")
-    execute.execute_all(rel(source.parent), executed, inputs="one")
+    first = made()
+    assert first[executed / "figures/fig-a.csv"].decode() == sys.executable
+    assert str(work) not in first[executed / "01-a.ipynb"].decode(), "an absolute path"
+    assert "unchanged" not in capsys.readouterr().out
+    assert made() == first
     assert "unchanged" in capsys.readouterr().out
-    assert made.read_text() == "kept"
 
-    execute.execute_all(rel(source.parent), executed, inputs="two")
-    assert made.read_text() == sys.executable
+    ledger = executed / "01-a.json"
+    ledger.write_bytes(first[ledger][:40])
+    assert made() == first, "a time, a duration or a random name"
+    assert "unchanged" not in capsys.readouterr().out
 
     source.unlink()
-    execute.execute_all(rel(source.parent), executed, inputs="two")
-    assert not made.exists() and not (executed / "01-a.ipynb").exists()
+    assert made() == {}
 
 
 def test_a_failing_notebook_is_named_and_nothing_is_published(work):
@@ -83,10 +86,117 @@ def test_a_failing_notebook_is_named_and_nothing_is_published(work):
     assert not (executed / "02-b.ipynb").exists()
 
 
+def test_a_kernel_that_dies_is_one_line(work):
+    source = notebook(work / "notebooks", "02-b.ipynb", "import os; os._exit(1)")
+    with pytest.raises(execute.NotebookError, match=r"^02-b.ipynb, cell 3: its kernel died.*$"):
+        execute.execute_all(rel(source.parent), rel(work / "executed"), inputs="")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"nbformat": 4, "cells": 1}', "\udcff"])
+def test_what_is_no_notebook_is_one_line(work, text):
+    source = work / "04-d.ipynb"
+    source.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(execute.NotebookError, match=r"^04-d.ipynb is no notebook \(.*\): .*$"):
+        execute.execute(rel(source), work / "d.ipynb", parameters={})
+
+
+DAMAGES = (lambda old: old[: len(old) // 2], lambda old: old[:-9] + b"#" + old[-8:], lambda _: b"1")
+
+
+@pytest.fixture
+def executions(work, monkeypatch):
+    """A notebook that is executed by a stand-in; what it was executed with."""
+
+    def made(source, target, *, parameters):
+        target.write_text("executed notebook")
+        (Path(parameters["out"]) / "figures").mkdir()
+        (Path(parameters["out"]) / "figures/fig-a.csv").write_text("eps,accuracy\n")
+        log.append(source.name)
+
+    log = []
+    monkeypatch.setattr(execute, "execute", made)
+    notebook(work / "notebooks", "01-a.ipynb", "")
+    return log
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["01-a.json", "01-a.ipynb", "figures/fig-a.csv"])
+def test_damage_in_what_was_executed_is_made_good(executions, damage, name):
+    executed = Path("executed")
+    execute.execute_all(Path("notebooks"), executed, inputs="")
+    whole = (executed / name).read_bytes()
+    (executed / name).write_bytes(damage(whole))
+    execute.execute_all(Path("notebooks"), executed, inputs="")
+    assert (executed / name).read_bytes() == whole
+
+
+def test_other_inputs_or_another_text_execute_a_notebook_again(executions):
+    for inputs in ("one", "one", "two"):
+        execute.execute_all(Path("notebooks"), Path("executed"), inputs=inputs)
+    assert len(executions) == 2
+    source = Path("notebooks/01-a.ipynb")
+    source.write_text(source.read_text() + "\n")
+    execute.execute_all(Path("notebooks"), Path("executed"), inputs="two")
+    assert len(executions) == 3
+
+
 def test_an_undeclared_parameter_fails(work):
     source = notebook(work / "notebooks", "03-c.ipynb", "", parameters="seeds = 3")
     with pytest.raises(execute.NotebookError, match=r"declares seeds, not out"):
         execute.execute(rel(source), work / "c.ipynb", parameters={"out": "."})
+
+
+def told(capsys, monkeypatch, *, raised=None):
+    """The exit status of the build in the working directory, and what it says on stderr."""
+
+    def fail(*arguments, **options):
+        raise raised
+
+    monkeypatch.setattr(build, "ROOT", Path.cwd())
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+    if raised is not None:
+        monkeypatch.setattr(build, "build", fail)
+    status = build.main(["--no-demo"])
+    return status, capsys.readouterr().err
+
+
+def test_an_interrupt_is_one_line(work, capsys, monkeypatch):
+    status, said = told(capsys, monkeypatch, raised=KeyboardInterrupt())
+    assert (status, said) == (130, "book: interrupted; `make book` goes on from what is done\n")
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (PermissionError(13, "Permission denied", "_build/stage"), "denied (_build/stage): mend"),
+        (OSError(30, "Read-only file system", "_build"), "Read-only file system (_build): mend"),
+        (OSError(28, "No space left on device"), "No space left on device: mend that"),
+        (ModuleNotFoundError("No module", name="papermill"), "the package papermill is missing"),
+        (EcgadvError("verdicts on\nC-1: none"), "verdicts on C-1: none"),
+    ],
+)
+def test_what_stops_the_build_is_one_line(work, capsys, monkeypatch, raised, said):
+    status, line = told(capsys, monkeypatch, raised=raised)
+    assert status == 2
+    assert line.startswith("book: error: ") and line.count("\n") == 1
+    assert said in line
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(work, capsys, monkeypatch):
+    for name in ("ecgadv", "notebooks"):
+        (work / name).mkdir()
+    (work / "constraints.txt").write_text("")
+    (work / "_build").write_text("")
+    status, line = told(capsys, monkeypatch)
+    assert status == 2
+    assert line.startswith("book: error: Not a directory (") and line.count("\n") == 1
+
+
+def test_without_git_the_pages_have_the_day_of_the_version(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.chdir(Path(__file__).parents[1])
+    day = datetime.fromtimestamp(build._edition_time(), UTC).date()
+    assert f"date-released: {day}" in Path("CITATION.cff").read_text().replace('"', "")
 
 
 def registry(*ids):

@@ -18,17 +18,29 @@ def commit() -> tuple[str, bool]:
 
     Outside a git checkout the environment variable ECGADV_COMMIT is taken, or "unknown".
     """
-    here = Path(ecgadv.__file__).parent
-
-    def git(*arguments):
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", Path(ecgadv.__file__).name)  # another project's tree?
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--", "."))
-    except (OSError, subprocess.CalledProcessError):
+    revision = _git("rev-parse", "HEAD")
+    if revision is None:
         return os.environ.get("ECGADV_COMMIT", "unknown"), False
+    return revision, bool(_git("status", "--porcelain", "--", "."))
+
+
+def commit_time() -> int | None:
+    """Return the commit's time in seconds since 1970; None outside a git checkout."""
+    told = _git("log", "-1", "--format=%ct")
+    return int(told) if told else None
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says; None where it is not installed or the package not in its checkout."""
+    here, own = Path(ecgadv.__file__).parent, Path(ecgadv.__file__).name
+    try:
+        for command in (["ls-files", "--error-unmatch", own], list(arguments)):
+            done = subprocess.run(
+                ["git", "-C", str(here), *command], capture_output=True, text=True, check=True
+            )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
 
 
 def device_name(device: torch.device) -> str:
