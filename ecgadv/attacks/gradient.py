@@ -58,8 +58,7 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None =
         return _dlr_gradient(logits, label, target)
     one_hot = torch.zeros_like(logits).scatter_(-1, label, 1.0)
     if loss == "ce":
-        # A handful of classes side by side keep a CPU from taking several samples at once.
-        return logits.mT.contiguous().softmax(-2).mT.sub_(one_hot)
+        return torch.softmax(logits, -1).sub_(one_hot)
     if target is None:
         target = logits.scatter(-1, label, -torch.inf).argmax(-1)
     return one_hot.neg_().scatter_(-1, target.unsqueeze(-1), 1.0)
