@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import json
-import os
 import platform
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from benchmarks.attacking import evaluation, pgd_step, sap_smoothing
 from benchmarks.preparing import preparing
 from benchmarks.training import training
+from ecgadv.experiments.runner import usable_cores
 
 BENCHMARKS = {
     "pgd-step": pgd_step,
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         description="Speed and memory, ours beside the peers', as ratios measured in one run.",
     )
     found.add_argument("--only", choices=BENCHMARKS, action="append", help="may be repeated")
-    found.add_argument("--threads", type=int, default=_cores(), help="of torch (all cores)")
+    found.add_argument("--threads", type=int, default=usable_cores(), help="of torch (all cores)")
     found.add_argument("--quick", action="store_true", help="tiny sizes: shows that all runs")
     found.add_argument("--out", type=Path, help="write the rows as JSON, too")
     return found
@@ -58,13 +58,6 @@ def main(arguments: list[str] | None = None) -> int:
         text = json.dumps({"machine": machine, "quick": options.quick, "rows": rows}, indent=1)
         options.out.write_text(text + "\n")
     return 0
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -1,6 +1,7 @@
 """Many runs: which there are, how they share a folder, and what stops them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -298,6 +299,14 @@ def test_devices(monkeypatch):
     assert runner.default_processes("cpu") >= 1
 
 
+@pytest.mark.parametrize(("counted", "processes"), [(6, 6), (None, 1)])
+def test_where_a_process_cannot_be_bound_to_cores_all_count(monkeypatch, counted, processes):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: counted)
+    assert runner.default_processes("cpu") == processes
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_the_commit_of_a_foreign_repository_is_not_taken(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "ecgadv").mkdir()

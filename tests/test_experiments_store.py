@@ -2,6 +2,8 @@
 
 import errno
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,20 @@ def test_damaged_arrays_are_told_in_one_line(content, tmp_path):
 
 
 # Locking
+
+
+def test_stores_lock_without_fcntl(tmp_path):
+    """As on Windows; there msvcrt stands in, here no more than the existence of a file."""
+    program = (
+        "import sys; sys.modules['fcntl'] = None\n"
+        "from ecgadv.experiments.store import Store\n"
+        f"first, second = Store({str(tmp_path)!r}), Store({str(tmp_path)!r})\n"
+        "with first.lock('job') as mine, second.lock('job') as theirs: print(mine, theirs)\n"
+        "with second.lock('job') as theirs: print(theirs)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("True False\nTrue\n", "")
 
 
 def test_one_holder_of_a_lock_at_a_time(tmp_path):

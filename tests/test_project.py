@@ -189,4 +189,5 @@ def test_every_reported_number_has_a_source():
 def test_a_bare_gpu_node_needs_little():
     """That no more is imported is a test of the runner, which starts an interpreter anyway."""
     needed = {Requirement(r).name for r in PROJECT["dependencies"]}
-    assert needed == {"numpy", "safetensors", "torch"}
+    assert needed == {"filelock", "numpy", "safetensors", "torch"}
+    assert "filelock" in {Requirement(r).name for r in metadata.requires("torch")}  # comes with it

@@ -252,4 +252,11 @@ def check_device(device: str) -> None:
 
 def default_processes(device: str) -> int:
     """Return one process a core on a CPU, one on a GPU."""
-    return 1 if device == "cuda" else max(1, len(os.sched_getaffinity(0)))
+    return 1 if device == "cuda" else usable_cores()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # neither macOS nor Windows has it
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,7 +1,6 @@
 """Records on disk: one folder a run, written aside and moved into place when it is whole."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 import ecgadv
 from ecgadv.errors import EcgadvError
@@ -189,13 +189,16 @@ class Store:
         """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / name).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
+        lock = FileLock(folder / name)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
             yield True
+        finally:
+            lock.release()
 
 
 def released_folder() -> Path:
@@ -250,5 +253,5 @@ def _has_twin(key: str, own: str, folder: Path) -> bool:
 
 
 def _flush(path: Path) -> None:
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows flushes no file that is open for reading alone
         os.fsync(file.fileno())
