@@ -5,6 +5,7 @@ The work is done in the package; every subcommand imports what it needs when it 
 """
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -243,6 +244,8 @@ def _run(options):
         jobs = runner.without_done(jobs, Store(released_folder()))
     _check_count("--processes", options.processes)
     _check_count("--threads", options.threads)
+    if options.deadline is not None and not 0 < options.deadline < math.inf:
+        raise EcgadvError(f"--deadline is {options.deadline}; give minutes, above 0 and finite")
     settings = runner.Options(
         options.runs,
         device=options.device,
@@ -300,6 +303,8 @@ def _verify(options):
 
     runner.check_device(options.device)
     _check_count("--threads", options.threads)
+    if not 0 <= options.tolerance < math.inf:
+        raise EcgadvError(f"--tolerance is {options.tolerance}; give a finite number, at least 0")
     torch.set_num_threads(options.threads)
     record = find(options.record, [options.runs, released_folder()])
     session = verify.session_on(options.device)
@@ -308,7 +313,7 @@ def _verify(options):
     if not record.sealed:
         print("  made before records had SHA-256 sums: its files were read unchecked")
     print("\n".join(result.lines()))
-    if result.largest > options.tolerance:
+    if not result.largest <= options.tolerance:  # NaN agrees with nothing
         print(f"  differs by {result.largest:.4f}, more than {options.tolerance:g}")
         return DIFFERS
     print(f"  agrees within {options.tolerance:g}")
@@ -317,7 +322,8 @@ def _verify(options):
 
 def _release(options):
     from ecgadv.experiments import suites
-    from ecgadv.experiments.store import Store, release, released_folder
+    from ecgadv.experiments.release import release
+    from ecgadv.experiments.store import Store, released_folder
 
     plan = suites.plan(options.suite, options.profile)
     records = Store(options.runs).records(options.suite, options.profile)
@@ -327,8 +333,7 @@ def _release(options):
             f"no {options.suite} records of profile {options.profile} in {options.runs}, with "
             f"{len(records)} of an older plan: run it first"
         )
-    for record in planned:
-        release(record, released_folder(), weights=not options.no_weights)
+    for record in release(planned, released_folder(), weights=not options.no_weights):
         new = "" if record.sealed else ", which had no SHA-256 sums: the released copy has"
         print(f"{record.key}  {record.config['label']} seed {record.seed}{new}")
 

@@ -40,6 +40,31 @@ def held(share, labels=LABELS):
     return flags
 
 
+def numbers(config, arrays):
+    """What metrics.json says of arrays, as far as it is checked: from the definitions."""
+
+    def accuracies(flags, y):
+        seen = flags != 255
+        shares = [(flags == 1)[seen & (y == c)].mean() for c in np.unique(y)]
+        return np.average(shares, weights=np.unique(y, return_counts=True)[1]), np.mean(shares)
+
+    def curve(prefix, levels):
+        found = [accuracies(arrays[f"{prefix}/{eps:g}"], arrays["label"]) for eps in levels]
+        plain, balanced = zip(*found, strict=True)
+        return {"eps": list(levels), "accuracy": plain, "balanced_accuracy": balanced}
+
+    right = (arrays["prediction"] == arrays["label"]).astype(np.uint8)
+    clean = dict(
+        zip(("accuracy", "balanced_accuracy"), accuracies(right, arrays["label"]), strict=True)
+    )
+    found = {"clean": clean, "validation": clean, "attacks": {}}
+    for attack in config.attacks:
+        found["attacks"][attack.name] = curve(f"held/{attack.name}", attack.eps)
+    if config.proof:
+        found["proved"] = curve("proved", config.proof)
+    return found
+
+
 def install(experiment, set_attribute, **changes):
     """Let the suites of an experiment plan their networks with `changes`, for what is written."""
     plans = {
@@ -78,7 +103,9 @@ def write_record(
     for eps in config.proof:
         arrays[f"proved/{eps:g}"] = np.zeros(len(LABELS), np.uint8)
     arrays |= flags or {}
+    arrays["logits"] = np.zeros((len(LABELS), 3), np.float16)
     np.savez(folder / "examples.npz", **arrays)
+    (folder / "metrics.json").write_text(json.dumps(numbers(config, arrays)))
     run = {
         "config": as_dict(config),
         "seed": seed,

@@ -55,9 +55,10 @@ def write(root, name, *, seed=0, share=0.5, clean=1.0, distance=5.0, withstood=3
         "transfer-distance": away,
     }
     found |= {f"boundary/{key}": values for key, values in walks.items()}
-    np.savez(
-        folder / "examples.npz", **found | {k.replace("__", "/"): v for k, v in arrays.items()}
-    )
+    found |= {k.replace("__", "/"): v for k, v in arrays.items()}
+    found["logits"] = np.zeros((len(LABELS), len(CLASSES)), np.float16)
+    np.savez(folder / "examples.npz", **found)
+    (folder / "metrics.json").write_text(json.dumps(recorded.numbers(config, found)))
     run = {
         "config": as_dict(config),
         "seed": seed,

@@ -244,8 +244,13 @@ def test_prepare_fails_in_one_line(mirror, tmp_path, capsys):
     root = ("--root", tmp_path)
     assert "run `ecgadv data fetch mitdb`" in error_line(capsys, "data", "prepare", "mitdb", *root)
     line = error_line(capsys, "data", "prepare", "cpsc2018", *root)
-    assert line == "'cpsc2018' has no reader yet: only mitdb, challenge-2017 can be prepared"
-    assert "use one of mitdb" in error_line(capsys, "data", "prepare", "ptbxl", *root)
+    assert line == (
+        "'cpsc2018' cannot be prepared: use one of mitdb, challenge-2017; synthetic and kaggle "
+        "need no preparing"
+    )
+    for name in ("ptbxl", "synthetic"):
+        line = error_line(capsys, "data", "prepare", name, *root)
+        assert line.startswith(f"'{name}' cannot be prepared: use one of mitdb, challenge-2017;")
     cli.main(["data", "fetch", "mitdb", "--base-url", mirror.url, "--dest", str(tmp_path)])
     capsys.readouterr()
     (tmp_path / BODY).write_bytes(b"short")

@@ -103,7 +103,7 @@ def test_from_run_to_release(tell, released):
 
 
 def test_deadline_leaves_jobs_for_the_next_run(tell):
-    status, out, err = tell(*run_at("--deadline", 0))
+    status, out, err = tell(*run_at("--deadline", 1e-9))
     assert status == 0
     assert out.splitlines() == [
         "0 of 1 jobs are done; records in runs",
@@ -120,11 +120,11 @@ NO_THREAD = "--threads is 0; give at least 1"
 MISTAKES = {
     "unknown suite": (
         ["run", "paper-z", "--profile", "demo"],
-        "no suite 'paper-z' in profile 'demo'; choose one of paper-b --profile paper, ",
+        "no suite 'paper-z'; choose one of paper-b, paper-a, tiny",
     ),
     "unknown profile": (
         ["run", "paper-b", "--profile", "long"],
-        "no suite 'paper-b' in profile 'long'; choose one of paper-b --profile paper, ",
+        "no profile 'long' of paper-b; choose one of paper, compact, demo",
     ),
     "no label": (
         [*TINY, "--only", "cnn*"],
@@ -133,12 +133,20 @@ MISTAKES = {
     "no seed": ([*TINY, "--seeds", "0"], "--seeds is 0; give at "),
     "no process": ([*TINY, "--processes", "0"], "--processes is 0; give at least 1"),
     "no thread": ([*TINY, "--threads", "0"], NO_THREAD),
+    **{
+        f"deadline {minutes}": ([*TINY, "--deadline", minutes], "--deadline is ")
+        for minutes in ("-5", "0", "nan", "inf")
+    },
+    **{
+        f"tolerance {value}": (["verify", "key", "--tolerance", value], "--tolerance is ")
+        for value in ("-1", "nan", "inf")
+    },
     "no GPU": ([*TINY, "--device", "cuda"], NO_GPU),
     "unknown device": ([*TINY, "--device", "tpu"], "unknown device 'tpu'; choose cpu or cuda"),
     "no data": (["run", "paper-b", "--profile", "paper", "--processes", "1"], "no prepared data"),
     "status of an unknown suite": (
         ["status", "paper-c"],
-        "nothing is called 'paper-c'; choose among paper-b --profile paper, ",
+        "no suite 'paper-c'; choose one of paper-b, paper-a, tiny",
     ),
     "no record": (["verify", "0123456789abcdef"], "no record '0123456789abcdef'; give a key "),
     "verify on no GPU": (["verify", "0123456789abcdef", "--device", "cuda"], NO_GPU),
@@ -147,7 +155,10 @@ MISTAKES = {
         ["release", "tiny", "--profile", "demo"],
         "no tiny records of profile demo in runs, with 0 of an older plan: run it first",
     ),
-    "release of an unknown suite": (["release", "tin", "--profile", "demo"], "no suite 'tin' in "),
+    "release of an unknown suite": (
+        ["release", "tin", "--profile", "demo"],
+        "no suite 'tin'; choose one of ",
+    ),
 }
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import sums
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import store as module
-from ecgadv.experiments.store import Record, Store, find, merged, release
+from ecgadv.experiments.store import Record, Store, find, merged
 
 
 def write(folder, *, label="a", seed=0, experiment="paper-b", profile="demo"):
@@ -177,44 +176,6 @@ def test_one_holder_of_a_lock_at_a_time(tmp_path):
             assert other
     with second.lock("job") as theirs:
         assert theirs
-
-
-# Releasing
-
-
-@pytest.mark.parametrize("weights", [True, False])
-def test_release_copies_a_record_and_may_do_so_again(weights, tmp_path):
-    record = write(tmp_path / "runs" / "key")
-    sums.seal(record.path)
-    (record.path / "notes.txt").write_text("mine alone")
-    for _ in range(2):
-        release(record, tmp_path / "records", weights=weights)
-    files = ["examples.npz", "metrics.json", "run.json"] + ["weights.safetensors"] * weights
-    assert names(tmp_path / "records") == ["key"]
-    assert names(tmp_path / "records" / "key") == files
-    for name in files:
-        assert (tmp_path / "records" / "key" / name).read_bytes() == (
-            record.path / name
-        ).read_bytes()
-
-
-def test_weights_are_released_once(tmp_path):
-    first, second, other = (write(tmp_path / "runs" / key) for key in ("a", "b", "c"))
-    other.weights.write_bytes(b"of another network")
-    for record in (first, second, other, first):
-        release(record, tmp_path / "records", weights=True)
-    kept = {key: Record(tmp_path / "records" / key).weights.exists() for key in "abc"}
-    assert kept == {"a": True, "b": False, "c": True}
-
-
-def test_a_release_without_the_wanted_weights_fails_and_leaves_nothing(tmp_path):
-    record = write(tmp_path / "runs" / "key")
-    record.weights.unlink()
-    with pytest.raises(
-        EcgadvError, match=r"^record key is damaged \(weights\.safetensors: No such"
-    ):
-        release(record, tmp_path / "records", weights=True)
-    assert not (tmp_path / "records").exists()
 
 
 def test_released_records_lie_in_the_repository():

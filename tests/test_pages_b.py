@@ -134,7 +134,7 @@ def test_settings_side_by_side_keep_what_is_missing(mlp):
 
 def test_between_patients_the_bootstrap_draws_patients(tmp_path):
     """Two of three patients hold all their beats: one may be drawn three times, or not at all."""
-    fails = {"held/sap/0.1": np.where(PATIENTS == "232", 0, 1), "record": PATIENTS}
+    fails = {"held/sap/0.1": (PATIENTS != "232").astype(np.uint8), "record": PATIENTS}
     write(tmp_path, "beatwise/mlp/ce/faithful", flags=fails)
     write(tmp_path, "interpatient/mlp/at-0.1/faithful", flags=fails)
     write(tmp_path, "interpatient/mlp/nsr-0.4/faithful")  # older: it does not say whose they are

@@ -62,6 +62,8 @@ def network(root, defense, strength=0.0, variant="faithful", *, seeds=2, profile
         "start": STARTS,
         "transfer": np.where(right, LABELS[ORIGINALS], LABELS[STARTS]).astype(np.uint8),
         "distance": np.full(len(ORIGINALS), given.pop("distance", 10 + 10 * strength), np.float32),
+        "queries": np.ones(len(ORIGINALS), np.int32),
+        "transfer-distance": np.ones(len(ORIGINALS), np.float32),
     }
     if config.boundary:
         flags |= {f"boundary/{name}": values for name, values in walks.items()}

@@ -21,9 +21,12 @@ def prepare(name, *, root=None):
     Raises:
         EcgadvError: no reader for this dataset; raw files are missing or damaged.
     """
-    source = catalogue.source(name)
     if name not in READERS:
-        raise EcgadvError(f"'{name}' has no reader yet: only {', '.join(READERS)} can be prepared")
+        raise EcgadvError(
+            f"'{name}' cannot be prepared: use one of {', '.join(READERS)}; synthetic and kaggle "
+            "need no preparing"
+        )
+    source = catalogue.source(name)
     root = Path(data_root() if root is None else root)
     folder, cache = root / source.path, root / "prepared" / f"{name}.npz"
     _check_raw(source, folder)

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 import ecgadv
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import described
-from ecgadv.files import DAMAGED, full_disk_told, parse_arrays, parse_json, sha256
+from ecgadv.files import DAMAGED, full_disk_told, parse_arrays, parse_json
 
 # A folder whose name starts with a dot is still being written, or was left by a killed process.
 _FINISHED = "[!.]*/run.json"
@@ -222,34 +222,6 @@ def find(name: str, folders: Sequence[Path]) -> Record:
         if (path / "run.json").exists():
             return Record(path)
     raise EcgadvError(f"no record {name!r}; give a key from `runs` or `book/records`, or a folder")
-
-
-def release(record: Record, folder: Path, *, weights: bool) -> None:
-    """Copy a record into the folder of released ones, with its weights if wanted.
-
-    Weights that another record there has are not kept twice: `Session.weights` finds them. A
-    record made before there were sums gets its sums in the copy.
-    """
-    files = {name: record.read(name) for name in ("metrics.json", "examples.npz")}
-    if weights or record.weights.exists():
-        files[WEIGHTS] = record.read(WEIGHTS)
-    sums = {name: sha256(content) for name, content in files.items()}
-    with Store(folder).publish(folder / record.key) as part:
-        if record.sealed:
-            shutil.copyfile(record.path / "run.json", part / "run.json")
-        else:
-            (part / "run.json").write_bytes(described.with_sums("run.json", record.run, sums))
-        for name in ("metrics.json", "examples.npz"):
-            (part / name).write_bytes(files[name])
-        if weights and not _has_twin(record.key, sums[WEIGHTS], folder):
-            (part / WEIGHTS).write_bytes(files[WEIGHTS])
-
-
-def _has_twin(key: str, own: str, folder: Path) -> bool:
-    """Return whether another record in the folder has the weights of that sum, undamaged."""
-    others = [r for r in Store(folder).records() if r.key != key and r.weights.exists()]
-    twins = (r for r in others if not r.sealed or r.sum(WEIGHTS) == own)
-    return any(sha256(twin.weights.read_bytes()) == own for twin in twins)
 
 
 def _flush(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Recompute a record and compare: from its weights, or from the first training step on."""
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ class Comparison:
 
     @property
     def largest(self) -> float:
-        """Largest difference of a number, or share of flags that differ."""
-        return max([abs(a - b) for a, b in self.numbers.values()] + list(self.flags.values()))
+        """Largest difference of a number, or share of flags that differ; infinite beside NaN."""
+        found = [abs(a - b) for a, b in self.numbers.values()] + list(self.flags.values())
+        return max(math.inf if math.isnan(value) else value for value in found)
 
     def lines(self) -> list[str]:
         """Return a table of the numbers and a last line on the flags."""

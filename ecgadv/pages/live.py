@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from ecgadv import attacks, data
@@ -21,7 +20,7 @@ from ecgadv.evaluation.indicators import Indicator, gains_from_more_steps, zero_
 from ecgadv.evaluation.robustness import attack_flags, predict
 from ecgadv.experiments.config import from_dict
 from ecgadv.experiments.evaluate import threat as budget
-from ecgadv.experiments.session import fresh_model
+from ecgadv.experiments.session import load_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
 from ecgadv.pages.markdown import Markdown
@@ -60,8 +59,7 @@ def subject(result: Result, *, per_class: int) -> Subject:
     record = result.records[0]
     config = from_dict(record.config)
     dataset = data.load(config.dataset)
-    model = fresh_model(config, dataset, record.seed)
-    model.load_state_dict(load_file(record.weights))
+    model = load_model(config, dataset, record.weights)
     test = data.split(dataset, config.split).test
     picked = [test[dataset.y[test] == c][:per_class] for c in range(len(dataset.classes))]
     index = np.concatenate(picked)

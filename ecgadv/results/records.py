@@ -1,11 +1,12 @@
 """The results of one experiment in one profile, put together from records by config."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import suites
+from ecgadv.experiments import suites, whole
 from ecgadv.experiments.config import run_key
 from ecgadv.experiments.store import Record, Store, merged
 from ecgadv.results.names import place
@@ -50,12 +51,29 @@ def load(stores: Sequence[Store], experiment: str, profile: str) -> Results:
         stores: the local one, then the released one.
         experiment: such as paper-b.
         profile: one of the profiles.
+
+    Raises:
+        EcgadvError: a record is damaged or incomplete, or its network's are of different data.
     """
     groups: dict[str, list[Record]] = {}
     for record in current(merged(stores, experiment, profile)):
+        _check(record)
         groups.setdefault(record.config["label"], []).append(record)
     results = [Result(_of_one_data(label, group)) for label, group in groups.items()]
     return Results(profile, tuple(sorted(results, key=_place)), stores[-1].root)
+
+
+def _check(record: Record) -> None:
+    """Raise EcgadvError unless a record is whole; one with sums is read once in a process."""
+    if record.sealed:
+        _check_once(record.path, record.sum(record.description))
+    else:
+        whole.check(record, weights=False)
+
+
+@functools.cache
+def _check_once(path: Path, _sum: str) -> None:
+    whole.check(Record(path), weights=False)
 
 
 def current(records: Iterable[Record]) -> list[Record]:

@@ -3,7 +3,7 @@
 One module a paper or data set gives the plans; a further one adds a module and its rows here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import Plan, run_key
@@ -23,10 +23,8 @@ SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
 
 def plan(suite: str, profile: str) -> Plan:
     """Return the configs of a suite in a profile with their numbers of seeds."""
-    if (suite, profile) not in SUITES:
-        known = ", ".join(f"{s} --profile {p}" for s, p in SUITES)
-        raise EcgadvError(f"no suite {suite!r} in profile {profile!r}; choose one of {known}")
-    return SUITES[suite, profile]()
+    (pair,) = known(suite, profile)
+    return SUITES[pair]()
 
 
 def holds(plan: Plan, record: Record) -> bool:
@@ -38,9 +36,16 @@ def holds(plan: Plan, record: Record) -> bool:
 
 def known(suite: str | None = None, profile: str | None = None) -> list[tuple[str, str]]:
     """Return the (suite, profile) pairs there are, narrowed to a suite or a profile."""
-    pairs = [pair for pair in SUITES if suite in (None, pair[0]) and profile in (None, pair[1])]
+    of_suite = [pair for pair in SUITES if suite in (None, pair[0])]
+    if not of_suite:
+        raise EcgadvError(f"no suite {suite!r}; choose one of {_names(s for s, _ in SUITES)}")
+    pairs = [pair for pair in of_suite if profile in (None, pair[1])]
     if not pairs:
-        wanted = " in profile ".join(repr(name) for name in (suite, profile) if name is not None)
-        names = ", ".join(f"{s} --profile {p}" for s, p in SUITES)
-        raise EcgadvError(f"nothing is called {wanted}; choose among {names}")
+        where = "" if suite is None else f" of {suite}"
+        names = _names(p for _, p in of_suite)
+        raise EcgadvError(f"no profile {profile!r}{where}; choose one of {names}")
     return pairs
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

@@ -1,0 +1,127 @@
+"""Whether a record holds all that its config promises: what releases and pages make sure of."""
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from safetensors.numpy import load
+
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation import metrics
+from ecgadv.evaluation.robustness import NOT_ATTACKED, check_flags
+from ecgadv.experiments.config import Config, from_dict
+from ecgadv.experiments.store import WEIGHTS, Record
+from ecgadv.experiments.unfinished import Arrays
+from ecgadv.files import DAMAGED
+
+SLACK = 1e-6  # between a number and what the arrays give, for sums taken in another order
+WALKS = ("original", "start", "distance", "queries", "transfer", "transfer-distance")
+
+
+def check(record: Record, *, weights: bool) -> None:
+    """Read a record whole and check it.
+
+    Its sums, where it has them, say that nothing has changed since it was written; this says that
+    every array of its config is there in its shape, and that its numbers are those that its
+    arrays give.
+
+    Args:
+        record: of a config of this version.
+        weights: whether it must have its weights; where they are there, they are read anyway.
+
+    Raises:
+        EcgadvError: it is damaged, or lacks something.
+    """
+    config, arrays, numbers = from_dict(record.config), record.examples(), record.metrics
+    with _told(record, "run.json"):
+        classes = len(record.run["data"]["classes"])
+    with _told(record, "examples.npz"):
+        _check_arrays(config, arrays, classes)
+    with _told(record, "metrics.json"):
+        _check_numbers(config, numbers, arrays, classes)
+    if weights or record.weights.exists():
+        content = record.read(WEIGHTS)
+        with _told(record, WEIGHTS):
+            finite = all(np.isfinite(value).all() for value in load(content).values())
+            _require(finite, "a weight is NaN or infinite")
+
+
+@contextlib.contextmanager
+def _told(record: Record, name: str) -> Iterator[None]:
+    """Turn whatever a damaged file leads to into the record's one line."""
+    try:
+        yield
+    except DAMAGED as error:
+        raise record.damaged(name, error) from error
+
+
+def _require(sound: bool, text: str) -> None:
+    if not sound:
+        raise EcgadvError(text)
+
+
+def _check_arrays(config: Config, arrays: Arrays, classes: int) -> None:
+    """Raise EcgadvError unless every array of the config is there, as `evaluate` gives it."""
+    n = len(_array(arrays, "id", None, "i"))
+    _array(arrays, "logits", (n, classes), "f")
+    for name in ("label", "prediction"):
+        _require(_array(arrays, name, (n,), "u").max() < classes, f"{name} is of no class")
+    if "record" in arrays:  # those made before between-patient intervals have none
+        _array(arrays, "record", (n,), "U")
+    for attack in config.attacks:
+        for eps in attack.eps:
+            name = f"held/{attack.name}/{eps:g}"
+            check_flags(_array(arrays, name, (n,), "u"), name=name)
+            if attack.predictions:
+                name = f"predicted/{attack.name}/{eps:g}"
+                read = _array(arrays, name, (n,), "u")
+                _require(((read < classes) | (read == NOT_ATTACKED)).all(), f"{name} is no class")
+    for eps in config.proof:
+        check_flags(_array(arrays, f"proved/{eps:g}", (n,), "u"), name=f"proved/{eps:g}")
+    if config.boundary:
+        pairs = len(_array(arrays, f"boundary/{WALKS[0]}", None, "i"))
+        for name in WALKS:
+            _array(arrays, f"boundary/{name}", (pairs,), "iuf")
+
+
+def _array(arrays: Arrays, name: str, shape: tuple | None, kinds: str) -> np.ndarray:
+    """Return an array after checking that it is there, not empty, of that shape and kind."""
+    _require(name in arrays, f"{name} is missing")
+    found = arrays[name]
+    fits = found.ndim == 1 if shape is None else found.shape == shape
+    _require(
+        fits and found.size > 0 and found.dtype.kind in kinds,
+        f"{name} has shape {found.shape} and type {found.dtype}",
+    )
+    return found
+
+
+def _check_numbers(config: Config, numbers: dict, arrays: Arrays, classes: int) -> None:
+    """Raise EcgadvError unless the accuracies are those that the arrays give."""
+    y, read = arrays["label"].astype(np.int64), arrays["prediction"]
+    about = (read, y, classes)
+    _same(numbers["clean"]["accuracy"], metrics.accuracy(read, y), "clean accuracy")
+    balanced = metrics.balanced_accuracy(*about)
+    _same(numbers["clean"]["balanced_accuracy"], balanced, "clean balanced_accuracy")
+    for name in ("accuracy", "balanced_accuracy"):
+        value = numbers["validation"][name]
+        _require(0 <= value <= 1, f"validation {name} is {value}")
+    curves = [
+        (f"attacks/{a.name}", numbers["attacks"][a.name], f"held/{a.name}", a.eps)
+        for a in config.attacks
+    ]
+    if config.proof:
+        curves.append(("proved", numbers["proved"], "proved", config.proof))
+    for title, found, prefix, levels in curves:
+        _require(found["eps"] == sorted(levels), f"{title} has other eps: {found['eps']}")
+        held = {eps: arrays[f"{prefix}/{eps:g}"] for eps in levels}
+        for name, balanced in (("accuracy", False), ("balanced_accuracy", True)):
+            _, values = metrics.robustness_curve(held, y, classes, balanced=balanced)
+            for eps, stated, value in zip(found["eps"], found[name], values, strict=True):
+                _same(stated, value, f"{title} {eps:g}, {name}")
+
+
+def _same(stated: float, value: float, title: str) -> None:
+    same = math.isclose(stated, value, rel_tol=0, abs_tol=SLACK)
+    _require(same, f"{title} is {stated}, but its examples give {value:.6f}")
