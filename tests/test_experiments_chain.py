@@ -124,6 +124,19 @@ def test_soft_labels_are_those_of_the_teacher(made, beats, monkeypatch, train_mo
     assert torch.equal(part.y, torch.from_numpy(beats.y[index]))
 
 
+def test_teacher_and_initial_weights_are_those_of_the_same_seed(made, beats, monkeypatch):
+    """Fresh networks stand for trained ones."""
+    session = made[0]
+    monkeypatch.setattr(session, "trained", lambda config, seed: fresh_model(config, beats, seed))
+    student = replace(tiny.STUDENT, teacher=Teacher(tiny.HARDENED, 2.0, train_mode=False))
+    index = data.split(beats, "beatwise").train
+    for seed in (0, 1):
+        state, part = beginning(student, session, monkeypatch, [seed])
+        assert equal_states(state, fresh_model(tiny.UNDEFENDED, beats, seed).state_dict())
+        logits = predict(fresh_model(tiny.HARDENED, beats, seed), torch.from_numpy(beats.x[index]))
+        torch.testing.assert_close(part.soft, (logits / 2).softmax(1))
+
+
 def test_a_network_without_a_teacher_learns_from_the_labels(made, monkeypatch):
     _, part = beginning(tiny.HARDENED, made[0], monkeypatch)
     assert part.soft is None
@@ -226,6 +239,23 @@ def test_networks_share_examples_of_one_surrogate_alone(made, beats, monkeypatch
         alone = run_once(replace(other, **change), 0, apart)
         assert alone.metrics == record.metrics
     assert len(session.crafted) == len(held) + 3
+
+
+def test_the_precision_is_that_of_the_logits_and_of_transferred_examples(made, beats):
+    """One session, whose examples for one precision are not those for the other."""
+    session = Session(made[0].store, released=None)
+    config = replace(tiny.STUDENT, attacks=tiny.STUDENT.attacks[1:], boundary={})
+    model, test = session.trained(tiny.STUDENT, 0).eval(), data.split(beats, "beatwise").test
+    logits = {}
+    for precision in ("fp32", "bf16"):
+        _, examples = evaluate(replace(config, precision=precision), 0, model, beats, session)
+        with torch.no_grad(), torch.autocast("cpu", enabled=precision == "bf16"):
+            wanted = model(torch.from_numpy(beats.x[test])).float()
+        logits[precision] = examples["logits"].astype(np.float32)
+        np.testing.assert_allclose(logits[precision], wanted, rtol=1e-3, atol=1e-3)
+    assert np.abs(logits["bf16"] - logits["fp32"]).max() > 0.01
+    exact, rounded = session.crafted.values()
+    assert not torch.equal(exact, rounded)
 
 
 def test_a_surrogate_that_is_not_trained_is_told(tmp_path):

@@ -77,6 +77,16 @@ def test_what_is_unchanged_is_taken_over(session, old, attacked):
         np.testing.assert_array_equal(again[name], array, err_msg=name)
 
 
+@pytest.mark.parametrize("name", ["adt-1", "adt-3"])
+def test_the_record_that_shares_most_is_taken_whatever_its_label(session, old, name):
+    """Records come in the order of their labels: before the other one, and after it."""
+    poorer = replace(tiny.STUDENT, label=f"beatwise/han/{name}/faithful", attacks=(PGD,))
+    run_once(poorer, 0, session)
+    assert len(session.store.records()) == 2
+    found = earlier.find(MORE, 0, session.weights(tiny.STUDENT, 0), session)
+    assert found.record.key == old.key
+
+
 def forget(record, *names):
     """Let run.json say no more than it did before these facts of what was taken over were kept."""
     kept = {k: v for k, v in record.run["taken_over"].items() if k not in names}

@@ -276,6 +276,24 @@ def test_the_attacked_few_are_the_same_and_balanced():
     assert not (evaluate.subset(y, 3) & ~chosen).any()
 
 
+@pytest.mark.parametrize("middle", [0.02, 0.2])
+def test_what_the_level_before_broke_stays_broken(made, beats, tmp_path, monkeypatch, middle):
+    """An attack that fails at the first and at the last of three levels."""
+
+    def moody(model, x, y, threat, **options):
+        return evaluate.attacks.fgsm(model, x, y, threat, **options) if threat.eps == middle else x
+
+    monkeypatch.setitem(evaluate.ATTACKS, "fgsm", moody)
+    attack = Attack("fgsm", "fgsm", (0.01, middle, 0.3), nested=True, predictions=True)
+    config = replace(tiny.PLAIN, attacks=(attack,))
+    model = session.load_model(config, beats, made[tiny.PLAIN.label, 0].weights)
+    _, found = evaluate.evaluate(config, 0, model, beats, Session(Store(tmp_path)))
+    for kind in ("held", "predicted"):
+        first, second, third = (found[f"{kind}/fgsm/{eps:g}"] for eps in attack.eps)
+        assert not np.array_equal(first, second)
+        assert np.array_equal(second, third)
+
+
 # Verifying
 
 
