@@ -20,8 +20,9 @@ class Mirror:
     """Serves `files` ({path: bytes}) below its `url`, and plays the faults planned for a path.
 
     `plan[path]` is a list of faults, used one a request, an int n standing for a connection that
-    breaks off after n bytes, "stall" for one that goes silent there, "flip" and "truncate" for
-    wrong bytes, "shift" for another range than asked for, (status, headers) for an answer.
+    breaks off after n bytes, "stall" for one that goes silent there, "drip" for one that goes on
+    byte by byte, "flip" and "truncate" for wrong bytes, "shift" for another range than asked for,
+    (status, headers) for an answer.
     `requests` logs (path, first byte asked for).
     """
 
@@ -90,12 +91,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = body[start:]
         if isinstance(fault, int):
             self._answer(206 if start else 200, body, headers, sent=fault)
+        elif fault == "drip":
+            self._answer(206 if start else 200, body, headers, sent=0, drip=True)
         elif fault == "stall":
             self._answer(206 if start else 200, body, headers, sent=len(body) // 2, stall=True)
         else:
             self._answer(206 if start else 200, body, headers)
 
-    def _answer(self, status, body, headers, *, sent=None, stall=False):
+    def _answer(self, status, body, headers, *, sent=None, stall=False, drip=False):
         self.send_response(status)
         for name, value in {**headers, "Content-Length": len(body)}.items():
             self.send_header(name, str(value))
@@ -105,6 +108,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.flush()
             self.mirror.stalled.set()
             self.mirror.release.wait()
+        while drip and not self.mirror.release.wait(0.01):
+            self.wfile.write(body[:1])
+            body = body[1:]
         if sent is not None:
             self.close_connection = True
 

@@ -190,6 +190,21 @@ def test_load_says_how_to_get_the_data(tmp_path):
         data.load("mitdb", root=tmp_path)
 
 
+def test_a_header_without_signals_is_one_line(folder):
+    (folder / "100.hea").write_text("100 0 360 3600\n")
+    with pytest.raises(EcgadvError, match=r"^record 100 has no signals, by its header: delete .*"):
+        mitbih.read_record(folder, "100")
+
+
+def test_any_folder_and_any_comment_will_do(tmp_path):
+    folder = tmp_path / "Jörgs ECG's"
+    folder.mkdir()
+    write(folder, signal())
+    header = folder / "100.hea"
+    header.write_bytes(header.read_bytes() + "# Müller\n".encode("latin-1"))
+    assert np.array_equal(mitbih.read_record(folder, "100").signal, signal()[:, 0] - 1024)
+
+
 def test_loading_needs_numpy_alone(folder, tmp_path):
     path = tmp_path / "prepared" / "mitdb.npz"
     cache.write(path, mitbih.cut_beats(mitbih.read_record(folder, "100")), META)

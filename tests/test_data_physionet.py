@@ -1,6 +1,7 @@
 """Fetching against a server that fails in every way a server can."""
 
 import hashlib
+import re
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from loopback import MITDB, WHOLE, Mirror, below, fake_files, fake_record, with_sums
 
-from ecgadv.data import catalogue, download, physionet, verify
+from ecgadv.data import catalogue, describe, download, physionet, verify
 from ecgadv.errors import EcgadvError
 
 CPSC = catalogue.source("cpsc2018")
@@ -310,6 +311,43 @@ def test_silent_server_times_out(mirror, tmp_path, monkeypatch):
     assert job.target.read_bytes() == mirror.files[BODY]
 
 
+def test_server_that_drips_is_given_up(mirror, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "STALL", 0.05)
+    mirror.plan[BODY] = ["drip"] * download.ATTEMPTS
+    line = fails(mirror, tmp_path, match="100.dat: fewer than 4,096 bytes in 0.05 s, 5 times")
+    assert "the same command again" in line
+    asked = mirror.asked("100.dat")
+    assert len(asked) == 5 and asked == sorted(set(asked))  # each went on from the last
+    fetch(mirror, tmp_path)
+    assert_whole(tmp_path, mirror.files)
+
+
+def test_server_that_drips_for_a_while_is_waited_for(mirror, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "STALL", 0.05)
+    mirror.plan[BODY] = ["drip", 100_000, "drip"]
+    fetch(mirror, tmp_path)
+    assert_whole(tmp_path, mirror.files)
+
+
+@pytest.mark.parametrize("path", [BODY, SUMS])
+def test_redirects_in_a_circle(mirror, tmp_path, path):
+    mirror.plan[path] = [(302, {"Location": f"/files/{path}"})] * 99
+    fails(mirror, tmp_path, match=f"{path}: the server redirects for ever; check the base URL")
+    assert len(mirror.requests) < 60  # not tried again
+
+
+def test_off_a_terminal_a_line_now_and_then_tells_the_progress(
+    mirror, tmp_path, monkeypatch, capsys
+):
+    fetch(mirror, tmp_path / "quick")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(physionet, "LOG_EVERY", -1)
+    fetch(mirror, tmp_path / "slow")
+    lines = capsys.readouterr().err.splitlines()
+    assert all(re.fullmatch(r"mitdb: \d+\.\d MB, \d+ of 19 files", line) for line in lines)
+    assert lines[-1] == "mitdb: 0.4 MB, 19 of 19 files"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_no_space_left(mirror, tmp_path):
     part = tmp_path / (BODY + ".part")
@@ -411,6 +449,13 @@ def test_without_published_sums_headers_are_verified_and_said_so(cpsc, tmp_path)
     cpsc.requests.clear()
     assert fetch(cpsc, tmp_path, "cpsc2018").new == 0
     assert not [path for path, _ in cpsc.requests if path.endswith((".hea", ".mat"))]
+
+
+def test_a_comment_in_latin_1_is_read(cpsc, tmp_path):
+    cpsc.files[f"{CPSC.path}/training/cpsc_2018/g1/A0001.hea"] += "# Hx: Müller\n".encode("latin-1")
+    fetch(cpsc, tmp_path, "cpsc2018")
+    said = describe.describe("cpsc2018", root=tmp_path)
+    assert any(line.split()[:3] == ["labels", "RBBB", "5"] for line in said)
 
 
 @pytest.mark.parametrize("fault", ["flip", "truncate"])

@@ -98,7 +98,7 @@ def _labels(source, folder, names):
     lines = []
     for name in names:
         if re.fullmatch(r"REFERENCE-v\d\.csv", name):
-            rows = (folder / name).read_text().split()
+            rows = (folder / name).read_text(errors="replace").split()
             found = _counts(row.partition(",")[2] for row in rows)
             lines.append(_line(name[10:12], f"{found}, sha256 {verify.sha256(folder / name)}"))
     headers = [name for name in names if name.endswith(".hea")]
@@ -112,7 +112,8 @@ def _labels(source, folder, names):
 
 
 def _diagnoses(header):
-    found = re.search(r"^# ?Dx: *(.+)$", header.read_text(), re.MULTILINE)
+    text = header.read_text(errors="replace")  # a comment may hold a name in Latin-1
+    found = re.search(r"^# ?Dx: *(.+)$", text, re.MULTILINE)
     return found[1].strip().split(",") if found else ["none"]
 
 

@@ -7,11 +7,13 @@ passed its check, and what is in NAME.part is only ever a start to go on from.
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+import urllib3
 
 from ecgadv import __version__
 from ecgadv.errors import EcgadvError
@@ -20,6 +22,7 @@ ATTEMPTS = 5  # without a new byte, before giving up
 BACKOFF = 0.5  # s before the second attempt, doubled for each further one
 LONGEST_WAIT = 60  # s, whatever a busy server asks for
 TIMEOUT = (10, 30)  # s to connect, s without a byte
+STALL, LEAST = 30, 4096  # s in which fewer bytes are no download
 CHUNK = 1 << 14
 PARTIAL, RANGE_NOT_SATISFIABLE = 206, 416
 GONE = {404, 410}
@@ -49,6 +52,10 @@ class _BusyError(Exception):
         super().__init__(f"{response.status_code} {response.reason}")
         asked = response.headers.get("Retry-After", "")
         self.wait = min(int(asked), LONGEST_WAIT) if asked.isdecimal() else 0
+
+
+class _SlowError(Exception):
+    """Bytes come, but so few that the download would take for ever."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +114,21 @@ def _receive(session, job, received, stop):
     while True:
         try:
             return _stream(session, job, received, stop)
-        except (requests.RequestException, _BusyError) as error:
+        except requests.TooManyRedirects as error:
+            raise ServerError(
+                f"{job.url}: the server redirects for ever; check the base URL"
+            ) from error
+        except (
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            _BusyError,
+            _SlowError,
+        ) as error:
             failure = error
         have = _size(job.part)
         # Beyond all earlier attempts, so that a server without ranges is not tried for ever.
-        attempt = 1 if have > furthest else attempt + 1
+        on = have > furthest and not isinstance(failure, _SlowError)
+        attempt = 1 if on else attempt + 1
         furthest = max(furthest, have)
         if attempt >= ATTEMPTS:
             raise ServerError(_unreachable(job, failure)) from failure
@@ -139,12 +156,18 @@ def _stream(session, job, received, stop):
         size = have + int(length) if length.isdecimal() else None
         with job.part.open("ab" if have else "wb") as file:
             received(job, have, size)
-            for chunk in response.iter_content(CHUNK):
+            since, before = time.monotonic(), have
+            # What is there, however little: to wait for a whole chunk may take hours.
+            while chunk := response.raw.read1(CHUNK, decode_content=False):
                 if stop.is_set():
                     raise StoppedError
                 file.write(chunk)
                 have += len(chunk)
                 received(job, have, size)
+                if time.monotonic() - since > STALL:
+                    if have - before < LEAST:
+                        raise _SlowError
+                    since, before = time.monotonic(), have
 
 
 def _continues(response, have):
@@ -173,6 +196,8 @@ def _reason(failure):
     """A few words for the exceptions that requests nests three deep."""
     if isinstance(failure, _BusyError):
         return f"the server answered {failure}"
+    if isinstance(failure, _SlowError):
+        return f"fewer than {LEAST:,} bytes in {STALL:g} s"
     text = str(failure)
     for sign, words in (
         ("refused", "connection refused"),

@@ -117,6 +117,8 @@ def _verify(record, annotation, name, mend):
     """Raise EcgadvError unless the signals match the header and the annotations fit the signal."""
     if record.fs != FS:
         raise EcgadvError(f"record {name} has {record.fs} Hz, expected {FS}: {mend}")
+    if record.d_signal is None:
+        raise EcgadvError(f"record {name} has no signals, by its header: {mend}")
     if len(record.d_signal) != record.sig_len:
         raise EcgadvError(
             f"record {name} has {len(record.d_signal)} samples, its header says "

@@ -7,6 +7,7 @@ passed its check, so a call that failed or was interrupted is repaired by callin
 import errno
 import os
 import re
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from ecgadv.errors import EcgadvError
 
 BASE_URL = "https://physionet.org/files/"
 WORKERS = 4  # PhysioNet is slow a file, and is not to be crowded
+LOG_EVERY = 60  # s between two lines of a log
 INTERRUPT = 1  # s that interrupted workers get to end by themselves
 
 
@@ -247,12 +249,15 @@ def _fetch_all(jobs, received):
 
 
 class _Bar:
-    """A progress bar over bytes; the total is reckoned from the sizes known so far."""
+    """A progress bar over bytes, or a line now and then where stderr is no terminal.
+
+    The total is reckoned from the sizes known so far.
+    """
 
     def __init__(self, name, files):
-        self._files, self._done = files, 0
+        self._name, self._files, self._done = name, files, 0
         self._have, self._sizes, self._known = {}, {}, 0
-        self._lock = threading.Lock()
+        self._lock, self._said = threading.Lock(), time.monotonic()
         # disable=None: no bar where stderr is not a terminal.
         self._bar = tqdm(desc=name, unit="B", unit_scale=True, disable=not files or None)
 
@@ -273,3 +278,8 @@ class _Bar:
             if have == size:
                 self._done += 1
                 self._bar.set_postfix_str(f"{self._done} of {self._files} files", refresh=False)
+            if self._bar.disable and time.monotonic() - self._said > LOG_EVERY:
+                self._said = time.monotonic()
+                megabytes = sum(self._have.values()) / 1e6
+                about = f"{megabytes:.1f} MB, {self._done} of {self._files} files"
+                print(f"{self._name}: {about}", file=sys.stderr, flush=True)
