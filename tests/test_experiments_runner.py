@@ -132,12 +132,28 @@ def test_status_tells_local_and_released_apart(tmp_path):
     assert status.summary(["local", "missing", "local"]) == "2 local, 1 missing"
 
 
-def test_status_without_the_data_says_how_to_get_them(tmp_path):
+def test_status_without_the_data_goes_by_the_records(tmp_path, monkeypatch):
     lines = status.table([("paper-b", "paper"), ("tiny", "demo")], {"local": Store(tmp_path)})
     assert lines[0] == "paper-b --profile paper"
-    assert lines[1].startswith("  unknown without its data: ")
+    assert lines[1].startswith("  by the records alone: no prepared data at ")
     assert "ecgadv data prepare mitdb" in lines[1]
-    assert lines[2] == "tiny --profile demo"
+    assert lines[2].endswith(" missing")
+    assert "tiny --profile demo" in lines
+
+    (job,) = jobs("tiny", "demo", only="*/at-*", seeds=1)
+    monkeypatch.setitem(suites.SUITES, ("tiny", "demo"), lambda: [(job.config, 2)])
+    run_all([job], Options(tmp_path))
+    stores = {"local": Store("none"), "released": Store(tmp_path)}
+    lines = status.table([("tiny", "demo")], stores)
+
+    def nowhere(name):
+        raise EcgadvError("no prepared data")
+
+    monkeypatch.setattr(data, "load", nowhere)
+    runner.fingerprint.cache_clear()
+    told = status.table([("tiny", "demo")], stores)
+    assert told == [lines[0], "  by the records alone: no prepared data", *lines[1:]]
+    assert "1 released, 1 missing" in told[2]
 
 
 def test_other_commands_wait_for_each_seed_that_is_held(beats, tmp_path):

@@ -82,9 +82,15 @@ def fingerprint(dataset: str) -> str:
     return data.load(dataset).fingerprint
 
 
-def state(job: Job, store: Store) -> dict[int, str]:
-    """Return for each seed of a job "done", "trained" or "missing"."""
-    own = fingerprint(job.config.dataset)
+def state(job: Job, store: Store, own: str | None = None) -> dict[int, str]:
+    """Return for each seed of a job "done", "trained" or "missing".
+
+    Args:
+        job: some seeds of a config.
+        store: where their records and weights would be.
+        own: fingerprint of its dataset; that of the data here if None.
+    """
+    own = fingerprint(job.config.dataset) if own is None else own
     found = {}
     for seed in job.seeds:
         weights = store.weights_folder(training_key(job.config, seed, own))
