@@ -1,4 +1,4 @@
-"""Signals as drawings: an attacked beat with its perturbations, and the kernel of SAP."""
+"""Signals as drawings: beats under attack or over one another, and the kernel of SAP."""
 
 from __future__ import annotations
 
@@ -141,3 +141,40 @@ def added_to_recording(
         axis.set_title(label, fontsize=10, loc="left")
     axes[-1, 0].set_xlabel("time (s)")
     return fig
+
+
+def overlaid(
+    panels: Mapping[str, Mapping[str, Sequence[float]]], *, x: str, y: str
+) -> tuple[Figure, dict[str, list[Any]]]:
+    """Draw signals over one another, a panel for each group of them.
+
+    Args:
+        panels: title to {label: (L,) signal}, of any lengths; the first of a group is drawn as a
+            broad pale line, on which equal signals can be seen to lie.
+        x, y: labels of the axes.
+    """
+    from matplotlib import pyplot as plt
+
+    fig, axes = plt.subplots(
+        len(panels),
+        figsize=(WIDTH, 0.9 + 1.6 * len(panels)),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
+    broad = {"color": COLORS[5], "lw": 5, "alpha": 0.6}
+    thin = [{"color": "#000000", "lw": 1.2}, {**look(1), "marker": None, "lw": 1.5}]
+    data: dict[str, list[Any]] = {"panel": [], "signal": [], x: [], y: []}
+    for axis, (title, signals) in zip(axes[:, 0], panels.items(), strict=True):
+        for style, (label, values) in zip([broad, *thin], signals.items(), strict=True):
+            axis.plot(values, label=label, **style)
+            data["panel"] += [title] * len(values)
+            data["signal"] += [label] * len(values)
+            data[x] += list(range(len(values)))
+            data[y] += list(values)
+        axis.set_title(title, fontsize=10, loc="left")
+    axes[-1, 0].set_xlabel(x)
+    fig.supylabel(y, fontsize=11)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+    return fig, data
