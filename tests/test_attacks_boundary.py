@@ -10,7 +10,13 @@ import torch
 from torch import nn
 
 from ecgadv.attacks import Boundary, boundary
-from ecgadv.attacks.walks import hanning_smooth, propose
+from ecgadv.attacks.walks import (
+    SOURCE_WINDOW,
+    SPHERICAL_WINDOW,
+    Outcomes,
+    hanning_smooth,
+    propose,
+)
 from ecgadv.errors import EcgadvError
 
 
@@ -136,7 +142,7 @@ def test_the_plane_is_reached_and_never_crossed():
     assert (length(start - x) > 1.1 * nearest).all()
 
 
-def one_pair(model, x, start, target, draws, *, steps, window, candidates):
+def one_pair(model, x, start, target, draws, *, steps, window, candidates, adaptation=1.5):
     """The protocol on one pair in plain loops: iterations, candidates, two queues."""
     kernel = np.hanning(window) / np.hanning(window).sum()
     spherical, source = deque(maxlen=100), deque(maxlen=30)
@@ -166,14 +172,15 @@ def one_pair(model, x, start, target, draws, *, steps, window, candidates):
                     place = candidate
                 break
         if len(spherical) == 100 and not 0.2 <= np.mean(spherical) <= 0.5:
-            factor = 1.5 if np.mean(spherical) > 0.5 else 1 / 1.5
+            factor = adaptation if np.mean(spherical) > 0.5 else 1 / adaptation
             spherical_step, source_step = spherical_step * factor, source_step * factor
             spherical.clear()
             turns[0] += 1
         if len(source) == 30 and not 0.2 <= np.mean(source) <= 0.5:
-            source_step *= 1.5 if np.mean(source) > 0.5 else 1 / 1.5
+            source_step *= adaptation if np.mean(source) > 0.5 else 1 / adaptation
             source.clear()
             turns[1] += 1
+        source_step = min(source_step, 1.0)  # no further than to the original
     return place, queries, turns
 
 
@@ -195,6 +202,46 @@ def test_every_pair_walks_as_if_alone():
     assert len(set(found.queries.tolist())) == 4  # each at its own pace
     # Both kinds of adaptation have happened, the one of both steps to most pairs.
     assert (np.sum(turns, axis=0) >= 3).all()
+
+
+def test_the_source_step_ends_at_the_original():
+    class Easy(nn.Module):
+        """Class 1 everywhere but at 0: a step beyond the original would seem to succeed."""
+
+        def forward(self, x):
+            away = (x != 0).flatten(1).any(-1).double()
+            return torch.stack([1 - away, away], -1)
+
+    x, start, generator = torch.zeros(1, 1, 20).double(), normal(1, 1, 20), seeded(8)
+    y, target = torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64)
+    options = {"steps": 400, "window": 5, "candidates": 10}
+    found = boundary(
+        Easy(), x, y, start, target=target, step_adaptation=1e3, generator=seeded(8), **options
+    )
+    draws = (torch.randn(x.shape, generator=generator, dtype=x.dtype)[0] for _ in itertools.count())
+    place, queries, turns = one_pair(
+        Easy(), x[0], start[0], target[0], draws, adaptation=1e3, **options
+    )
+    assert turns[1] == 2  # to the original and back to a small step
+    np.testing.assert_allclose(found.x_adv[0].numpy(), place, rtol=1e-6, atol=1e-12)
+    assert int(found.queries) == queries
+
+
+@pytest.mark.parametrize("size", [SPHERICAL_WINDOW, SOURCE_WINDOW])
+def test_a_fifth_to_a_half_of_the_outcomes_leave_the_step(size):
+    hits = [size // 5 - 1, size // 5, size // 2, size // 2 + 1]
+    outcomes = Outcomes.none(len(hits), size, torch.device("cpu"))
+    for place in range(size):
+        success = torch.tensor([place < hit for hit in hits])
+        outcomes.add(torch.arange(len(hits)), success)
+    judged = outcomes.judge(torch.ones(len(hits), dtype=torch.bool))
+    assert judged.tolist() == [-1, 0, 0, 1]
+    assert outcomes.count.tolist() == [
+        0,
+        size,
+        size,
+        0,
+    ]  # where the step changes, they are forgotten
 
 
 @pytest.mark.parametrize("targeted", [True, False])
@@ -292,14 +339,24 @@ def test_a_seed_decides_and_nothing_else_is_touched():
     assert model.first.grad is None and not runs[0].x_adv.requires_grad
 
 
+class Island(nn.Module):
+    """Class 1 at one point alone, so that no candidate ever succeeds."""
+
+    def forward(self, x):
+        hit = (x == 1).all(-1).all(-1).double()
+        return torch.stack([1 - hit, hit], -1)
+
+
+def test_a_pair_leaves_with_its_last_query():
+    x, start = torch.zeros(1, 1, 8), torch.ones(1, 1, 8)
+    y, target = torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.int64)
+    for most in (3, 20):
+        # Two before the first candidate, then one for each of the first iteration.
+        found = boundary(Island(), x, y, start, target=target, steps=5, max_queries=most)
+        assert found.queries.tolist() == [most]
+
+
 def test_a_pair_whose_step_collapses_leaves():
-    class Island(nn.Module):
-        """Class 1 at one point alone, so that no candidate ever succeeds."""
-
-        def forward(self, x):
-            hit = (x == 1).all(-1).all(-1).double()
-            return torch.stack([1 - hit, hit], -1)
-
     x, start = torch.zeros(2, 1, 8), torch.ones(2, 1, 8)
     y, target = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
     found = boundary(

@@ -73,7 +73,8 @@ def test_neither_shift_nor_scale_of_the_logits_matters(targeted):
 )
 def test_among_equal_logits_the_gradient_is_that_of_one_order(tied, targeted):
     z = torch.tensor(tied, dtype=torch.float64)
-    for y, t in itertools.permutations(range(5), 2):
+    for y in range(5):
+        t = (y + 2) % 5
         target = torch.tensor([t]) if targeted else None
         label = torch.tensor([y])
         if not targeted and z[0] == z[2]:

@@ -33,8 +33,9 @@ def smooth_by_25_convolutions(theta):
     return (total / len(KERNELS)).view(theta.shape)
 
 
-def sap_by_definition(model, x, y, eps, low=-9.0, high=9.0):
+def sap_by_definition(model, x, y, eps, low=-9.0, high=9.0, options=None):
     """Both phases with a loss value and autograd through all 25 convolutions; last iterate."""
+    options = options or OPTIONS
 
     def climb(theta, perturb, steps):
         for _ in range(steps):
@@ -42,12 +43,12 @@ def sap_by_definition(model, x, y, eps, low=-9.0, high=9.0):
             logits = model((x + perturb(theta)).clamp(low, high))
             loss = nn.functional.cross_entropy(logits, y, reduction="sum")
             ascent = torch.autograd.grad(loss, theta)[0].sign()
-            theta = (theta.detach() + OPTIONS["step_size"] * ascent).clamp(-eps, eps)
+            theta = (theta.detach() + options["step_size"] * ascent).clamp(-eps, eps)
         return theta
 
-    rough = climb(torch.zeros_like(x), lambda theta: theta, OPTIONS["pgd_steps"])
+    rough = climb(torch.zeros_like(x), lambda theta: theta, options["pgd_steps"])
     start = (x + rough).clamp(low, high) - x
-    theta = climb(start, smooth_by_25_convolutions, OPTIONS["smooth_steps"])
+    theta = climb(start, smooth_by_25_convolutions, options["smooth_steps"])
     return (x + smooth_by_25_convolutions(theta)).clamp(low, high)
 
 
@@ -153,6 +154,31 @@ def test_best_breaks_whatever_any_smooth_iterate_breaks():
     assert ripple < 0.6
 
 
+def levelled(model, x):
+    """The network with logits of mean 0 over x (B, C, L), so that their classes differ."""
+    model.last.bias.data -= model(x).detach().mean(0) / 5
+    return model, model(x).argmax(-1)
+
+
+def test_best_is_the_first_misclassified_iterate_or_that_of_highest_loss():
+    x, _ = batch(40, 1, 60)
+    model, y = levelled(Network(), x)
+    options = {"pgd_steps": 1, "smooth_steps": 6, "step_size": 0.005}
+    expected, broke_at = x.clone(), torch.full((40,), -1)
+    highest = torch.full((40,), -torch.inf, dtype=torch.float64)
+    for steps in range(7):
+        iterate = sap_by_definition(model, x, y, 0.03, options=options | {"smooth_steps": steps})
+        logits = model(iterate).detach()
+        loss = nn.functional.cross_entropy(logits, y, reduction="none")
+        wrong = logits.argmax(-1) != y
+        better = (broke_at < 0) & (wrong | (loss > highest))
+        expected[better], highest[better] = iterate[better], loss[better]
+        broke_at[(broke_at < 0) & wrong] = steps
+    assert {-1, 0, 1, 2} <= set(broke_at.tolist())
+    found = sap(model, x, y, Threat(0.03), **options)
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
 @pytest.mark.parametrize("keep", ["best", "last"])
 @pytest.mark.parametrize(("low", "high"), [(0.2, 0.8), (0.2, None), (None, 0.8)])
 def test_bounds_hold(low, high, keep):
@@ -163,18 +189,30 @@ def test_bounds_hold(low, high, keep):
     assert (found == 0.2).any() or (found == 0.8).any()
 
 
+class Rough(Network):
+    """Neighbours pull in opposite directions, so what is clipped steers theta or does not."""
+
+    def forward(self, x, mask=None):
+        return super().forward(x * torch.linspace(-3, 3, x.shape[-1], dtype=x.dtype).sin())
+
+
 def test_with_bounds_equals_its_definition_too():
-    class Rough(Network):
-        """Neighbours pull in opposite directions, so what is clipped steers theta or does not."""
-
-        def forward(self, x, mask=None):
-            return super().forward(x * torch.linspace(-3, 3, x.shape[-1], dtype=x.dtype).sin())
-
     x, y = batch(6, 2, 50)
     x = x.clamp(0.4, 0.6)
     expected = sap_by_definition(Rough(2), x, y, 0.06, 0.4, 0.6)
     found = sap(Rough(2), x, y, Threat(0.06, low=0.4, high=0.6), keep="last", **OPTIONS)
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+
+
+def test_within_bounds_those_who_stay_go_on_as_if_alone():
+    x, threat = batch(40, 1, 50)[0].clamp(0.3, 0.7), Threat(0.1, low=0.3, high=0.7)
+    model, y = levelled(Rough(), x)
+    options = {"pgd_steps": 2, "smooth_steps": 8, "step_size": 0.005}
+    together = sap(model, x, y, threat, **options)
+    assert 8 < int((model(together).argmax(-1) == y).sum()) < 32
+    for i in range(40):
+        alone = sap(model, x[i : i + 1], y[i : i + 1], threat, **options)
+        torch.testing.assert_close(together[i : i + 1], alone)
 
 
 def test_budgets_per_sample_survive_the_shrinking_batch():

@@ -86,19 +86,27 @@ def test_take_keeps_the_budgets_and_bounds_of_the_chosen_samples():
     assert taken.high == 2.0
 
 
+def test_take_keeps_bounds_per_sample():
+    low, high = torch.tensor([[-1.0, -2.0, -3.0], [1.0, 2.0, 3.0]]).view(2, 3, 1, 1)
+    taken = Threat(0.1, low=low, high=high).take(torch.tensor([2, 0]))
+    assert taken.low.flatten().tolist() == [-3.0, -1.0]
+    assert taken.high.flatten().tolist() == [3.0, 1.0]
+
+
 def test_at_changes_the_budget_alone():
     threat = Threat(0.1, "l2", low=-1.0, high=1.0, unit="mV")
     assert threat.at(0.3) == Threat(0.3, "l2", low=-1.0, high=1.0, unit="mV")
 
 
-def test_l2_start_is_uniform_in_the_ball_over_the_mask():
-    # In d dimensions P(radius <= r eps) = r^d; here d = 3 of 5 places are in the mask.
+@pytest.mark.parametrize("leads", [1, 2])
+def test_l2_start_is_uniform_in_the_ball_over_the_mask(leads):
+    # In d dimensions P(radius <= r eps) = r^d; here 3 of 5 places of each lead are in the mask.
     mask = (torch.arange(5) < 3).expand(4000, 1, 5)
-    x = torch.zeros(4000, 1, 5)
+    x = torch.zeros(4000, leads, 5)
     start = Threat(2.0, "l2").random_start(x, mask=mask, generator=torch.Generator().manual_seed(3))
     radius = start.norm(dim=(1, 2)) / 2.0
     for r in (0.5, 0.8, 0.95):
-        share, expected = (radius <= r).double().mean().item(), r**3
+        share, expected = (radius <= r).double().mean().item(), r ** (3 * leads)
         assert abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / 4000)
     assert start[..., :3].mean(dim=(0, 1)).abs().max() < 0.06
 
@@ -157,6 +165,18 @@ def test_check_allows_for_the_rounding_of_raw_counts():
     threat = Threat(0.3, unit="count")
     threat.check(threat.project(x + 1.0, x), x)
     assert threat.violations(x + 0.5, x).all()
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(
+    ("eps", "level", "largest"), [(0.1, 0.0, 1.0), (300.3, 0.0, 300.3), (0.1, 50.0, 50.0)]
+)
+def test_the_tolerance_is_relative_to_the_largest_of_1_and_eps_and_x(norm, eps, level, largest):
+    x, step = torch.full((3, 1, 4), level).double(), torch.zeros(3, 1, 4).double()
+    step[..., 1] = 1.0
+    for share, outside in ((0.9, False), (1.1, True)):
+        x_adv = x + (eps + share * 1e-5 * largest) * step
+        assert (Threat(eps, norm).violations(x_adv, x) == outside).all()
 
 
 def test_check_takes_an_empty_batch_and_leading_dimensions():
