@@ -31,9 +31,7 @@ book: $(STAMP) ## re-execute every notebook and render _build/html/index.html
 	$(BIN)/python book/build.py
 
 serve: ## show the rendered book on http://localhost:8000 (PORT=...)
-	@test -f _build/html/index.html || { echo "no pages yet: run 'make book' first"; exit 2; }
-	@echo "http://localhost:$(PORT)"
-	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+	@$(PYTHON) book/serve.py $(PORT)
 
 bench: $(STAMP) $(PEERS) ## print the speed ratios of benchmarks/ (ARGS=--help)
 	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks $(ARGS)
@@ -46,7 +44,9 @@ distclean: clean ## also remove .venv
 
 constraints: $(STAMP) ## write constraints.txt anew from .venv
 	@{ sed -n '/^#/p' constraints.txt; \
-	  $(BIN)/python -m pip freeze --all --exclude-editable | sed -n '/^pip==/d; s/+cpu$$//; /^[^@ ]*==/p'; } > $@.part
+	  $(BIN)/python -m pip freeze --all --exclude-editable | sed -n \
+	    '/^pip==/d; /^cuda-/d; /^nvidia-/d; /^triton==/d; s/+c[pu].*$$//; /^[^@ ]*==/p'; \
+	  sed -n '/;/p' constraints.txt; } > $@.part
 	@mv $@.part $@.txt
 
 # Torch is constrained in the same call as everything else: alone it pulls gigabytes.

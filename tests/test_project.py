@@ -22,12 +22,27 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 INSTALLED = "book,data,test"  # the extras of `make setup` and environment.yml
 
 
+# What the default torch 2.13.0 of Linux requires beside what the CPU build does.
+CUDA = """\
+cuda-toolkit[cublas,cudart,cufft,cufile,cupti,curand,cusolver,cusparse,nvjitlink,nvrtc,nvtx]==13.0.3
+cuda-bindings<14,>=13.0.3
+nvidia-cudnn-cu13==9.20.0.48
+nvidia-cusparselt-cu13==0.8.1
+nvidia-nccl-cu13==2.29.7
+nvidia-nvshmem-cu13==3.4.5
+triton==3.7.1"""
+
+
 def pins():
     """The versions of constraints.txt by canonical name."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     lines = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "names and versions only"
-    return {canonicalize_name(name): Version(v) for name, v in (x.split("==") for x in lines)}
+    form = r'([\w.-]+)==([\w.]+)(; platform_system == "Linux")?'
+    found = [re.fullmatch(form, line) for line in lines]
+    assert all(found), "names and versions only, and for which platform"
+    versions = {canonicalize_name(one[1]): Version(one[2]) for one in found}
+    assert len(versions) == len(lines), "a package has two versions"
+    return versions
 
 
 def requirements():
@@ -46,16 +61,21 @@ def test_every_requirement_is_pinned_within_its_bounds():
         assert requirement.specifier.contains(pinned), f"{requirement} but pinned {pinned}"
 
 
-def test_the_pins_are_closed_under_dependencies():
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_the_pins_are_closed_under_dependencies(python):
+    """For each Python, and for a torch with CUDA or without."""
     versions = pins()
     for name in versions:
         try:
-            needed = metadata.requires(name) or []
+            needed = list(metadata.requires(name) or [])
         except metadata.PackageNotFoundError:
             continue  # of another platform or Python
-        for requirement in map(Requirement, needed):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                assert canonicalize_name(requirement.name) in versions, f"{requirement} of {name}"
+        for requirement in map(Requirement, needed + CUDA.splitlines() * (name == "torch")):
+            here = {"extra": "", "python_version": python, "python_full_version": f"{python}.9"}
+            if requirement.marker is None or requirement.marker.evaluate(here):
+                pinned = versions.get(canonicalize_name(requirement.name))
+                assert pinned is not None, f"{requirement} of {name}"
+                assert requirement.specifier.contains(pinned), f"{requirement} of {name}, {pinned}"
 
 
 def test_torch_is_pinned_to_no_local_build():
