@@ -51,7 +51,7 @@ def test_the_book_is_served(pages, capsys, monkeypatch):
 def test_a_port_that_is_taken_is_one_line(pages, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        assert failed(capsys, port).startswith(f"port {port} is taken: try another, `make serve PORT=")
+        assert failed(capsys, port).startswith(f"port {port} is taken: try another, `make serve ")
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "65536", "web", ""])
