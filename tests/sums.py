@@ -1,4 +1,4 @@
-"""The SHA-256 sums of a record, made once more from their definition."""
+"""SHA-256 sums of records and of prepared arrays, made once more from their definition."""
 
 import hashlib
 import json
@@ -7,6 +7,16 @@ from pathlib import Path
 
 def hexadecimal(content):
     return hashlib.sha256(content).hexdigest()
+
+
+def of_arrays(arrays):
+    """What pins the arrays of a prepared cache: their names, types, shapes and bytes."""
+    found = b"".join(
+        json.dumps([name, arrays[name].dtype.str, list(arrays[name].shape)]).encode()
+        + arrays[name].tobytes()
+        for name in sorted(arrays)
+    )
+    return hexadecimal(found)
 
 
 def seal(folder, **changes):

@@ -253,6 +253,20 @@ def test_prepare_fails_in_one_line(mirror, tmp_path, capsys):
         assert line.startswith(f"'{name}' cannot be prepared: use one of mitdb, challenge-2017;")
     cli.main(["data", "fetch", "mitdb", "--base-url", mirror.url, "--dest", str(tmp_path)])
     capsys.readouterr()
+    listed = tmp_path / "mitdb/1.0.0/SHA256SUMS.txt"
+    whole = listed.read_bytes()
+    for content, what in (
+        (None, "SHA256SUMS.txt is missing, so nothing can be verified: run `ecgadv data fetch"),
+        (whole[:-3], "it lacks 1 of 19 files"),
+        (whole.replace(b"100.dat", b"1OO.dat"), "it lacks 1 of 19 files, such as 100.dat"),
+        (b"z" + whole[1:], "SHA256SUMS.txt is damaged (line 1 is not a SHA-256 sum and a name"),
+    ):
+        listed.unlink() if content is None else listed.write_bytes(content)
+        line = error_line(capsys, "data", "prepare", "mitdb", *root)
+        assert what in line and "run `ecgadv data fetch mitdb`, which repairs it" in line
+        assert cli.main(["data", "info", "mitdb", *map(str, root)]) == 0
+        assert "`ecgadv data fetch mitdb` repairs it" in capsys.readouterr().out
+    listed.write_bytes(whole)
     (tmp_path / BODY).write_bytes(b"short")
     line = error_line(capsys, "data", "prepare", "mitdb", *root)
     assert "1 of 19 files" in line and "such as 100.dat" in line

@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import sums
 
 from ecgadv import data
 from ecgadv.data import cache, cinc2017, splits
@@ -34,6 +35,16 @@ def files():
     return made
 
 
+def arrays():
+    """What is prepared of them, unpacked."""
+    cut = [signal[:9000] for signal in signals()]
+    return {
+        "counts": np.concatenate(cut),
+        "length": np.array([len(signal) for signal in cut], np.uint16),
+        "y": np.array([0, 3, 1, 2], np.uint8),
+    }
+
+
 @pytest.fixture
 def small(monkeypatch):
     """A database of four records in place of the real one."""
@@ -42,6 +53,7 @@ def small(monkeypatch):
     monkeypatch.setattr(cinc2017, "VERSIONS", {"v0": "0" * 64, "v3": sha256})
     whole = hashlib.sha256(b"".join(signal.tobytes() for signal in signals())).hexdigest()
     monkeypatch.setattr(cinc2017, "SIGNALS", whole)
+    monkeypatch.setattr(cinc2017, "ARRAYS", sums.of_arrays(arrays()))
 
 
 def lay(folder, made, *, packed):
@@ -128,6 +140,40 @@ def test_a_damaged_archive(small, tmp_path):
         list(cinc2017.read_signals(tmp_path, NAMES))
     archive.write_bytes(content[:1000])
     with pytest.raises(EcgadvError, match=r"training2017\.zip is damaged .*: run `ecgadv data f"):
+        list(cinc2017.read_signals(tmp_path, NAMES))
+
+
+@pytest.mark.parametrize("name", ["counts", "length", "y"])
+def test_other_arrays_than_the_published_ones_are_not_loaded(small, tmp_path, name):
+    """Whatever hash the file has of its own."""
+    found = arrays()
+    found[name][1] ^= 1
+    found["counts"] = cache.pack(found["counts"])
+    cache.write(tmp_path / "c.npz", found, {"name": "challenge-2017", "labels": "REFERENCE-v3"})
+    with pytest.raises(EcgadvError, match=r"c\.npz gives arrays of sha256 .* but those of the pub"):
+        cinc2017.load(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("fault", ["method", "encrypted", "deflate"])
+def test_an_archive_that_cannot_be_unpacked(small, tmp_path, fault):
+    lay(tmp_path, files(), packed=True)
+    archive = tmp_path / "training2017.zip"
+    if fault == "deflate":
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as again:
+            for name, content in files().items():
+                again.writestr(f"training2017/{name}", content)
+    content = bytearray(archive.read_bytes())
+    at = content.index(b"training2017/A00001.hea")
+    entry = content.rindex(b"PK\x01\x02", 0, content.rindex(b"training2017/A00001.hea"))
+    if fault == "method":
+        content[entry + 10] = content[at - 30 + 8] = 99
+    elif fault == "encrypted":
+        content[entry + 8] |= 1
+        content[at - 30 + 6] |= 1
+    else:
+        content[at + 23] = 7  # a block of a type that deflate does not have
+    archive.write_bytes(content)
+    with pytest.raises(EcgadvError, match=r"^record A00001 in .* cannot be read \(.*fetch chall"):
         list(cinc2017.read_signals(tmp_path, NAMES))
 
 

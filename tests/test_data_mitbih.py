@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sums
 
 from ecgadv import data
 from ecgadv.data import beats, cache, mitbih
@@ -166,9 +167,92 @@ def test_prepare_refuses_other_totals(folder, monkeypatch):
         mitbih.prepare(folder, folder / "mitdb.npz")
 
 
+TOTALS = {"N": 3, "S": 1, "V": 2, "F": 1, "Q": 1}
+
+
+def pin(monkeypatch, folder):
+    """Let the record that was written here be what is published."""
+    arrays = mitbih.cut_beats(mitbih.read_record(folder, "100"))
+    monkeypatch.setattr(mitbih, "ARRAYS", sums.of_arrays(arrays))
+    return arrays
+
+
+def test_a_beat_that_moved_is_not_prepared(folder, monkeypatch):
+    """The annotation file has no checksum, and the class totals stay as they are."""
+    monkeypatch.setattr(mitbih, "RECORDS", ("100",))
+    monkeypatch.setattr(mitbih, "TOTALS", TOTALS)
+    pin(monkeypatch, folder)
+    write(folder, signal(), peaks=R_PEAKS + (R_PEAKS == 1010))
+    with pytest.raises(EcgadvError, match=r"gives arrays of sha256 .*: delete the \.hea, .*fetch"):
+        mitbih.prepare(folder, folder / "mitdb.npz")
+    assert not (folder / "mitdb.npz").exists()
+
+
+def test_no_other_arrays_than_the_published_ones_are_loaded(folder, tmp_path, monkeypatch):
+    """Whatever hash the file has of its own; each array counts."""
+    whole = pin(monkeypatch, folder)
+    path = tmp_path / "c.npz"
+    cache.write(path, whole, META)
+    assert len(mitbih.load(path)) == 8
+    for name, array in whole.items():
+        changed = array.copy()
+        changed[0] = "101" if name == "record" else array[0] == 0
+        cache.write(path, {**whole, name: changed}, META)
+        with pytest.raises(
+            EcgadvError, match=r"c\.npz gives arrays of sha256 .*data prepare mitdb"
+        ):
+            mitbih.load(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (" 200(1024)/mV ", " 100(1024)/mV "),
+        (" 200(1024)/mV ", " -200(1024)/mV "),
+        (" 200(1024)/mV ", " 1e400(1024)/mV "),
+        (" 200(1024)/mV ", " 200(1000)/mV "),
+        (" 200(1024)/mV ", " 200(1024)/uV "),
+        ("100 2 360 ", "100 0 360 "),
+        ("100 2 360 ", "100 2 -360 "),
+        ("100 2 360 ", "100 2 1e400 "),
+    ],
+)
+def test_a_header_that_says_other_things_of_the_signal(folder, old, new):
+    path = folder / "100.hea"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(EcgadvError, match=r"^record 100.*: delete .*100\.\* and run") as caught:
+        mitbih.read_record(folder, "100")
+    assert "\n" not in str(caught.value)
+
+
+def test_one_wrong_byte_is_one_line_or_changes_nothing(folder, monkeypatch):
+    """Of a header or of annotations; what gets past the reader is seen by the hash of all beats."""
+    monkeypatch.setattr(mitbih, "RECORDS", ("100",))
+    monkeypatch.setattr(mitbih, "TOTALS", TOTALS)
+    pin(monkeypatch, folder)
+    rng, outcomes = np.random.default_rng(0), []
+    for suffix in ("hea", "atr"):
+        path = folder / f"100.{suffix}"
+        whole = path.read_bytes()
+        for place in rng.integers(0, len(whole), 30):
+            content = bytearray(whole)
+            content[place] ^= rng.choice([1, 8, 64, 128])
+            path.write_bytes(content)
+            try:
+                mitbih.prepare(folder, folder / "c.npz")
+                outcomes.append("unchanged")
+            except EcgadvError as error:
+                assert "\n" not in str(error) and "fetch mitdb" in str(error)
+                outcomes.append("told")
+        path.write_bytes(whole)
+    assert outcomes.count("told") > 20
+
+
 def test_prepare_then_load_by_name(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(mitbih, "RECORDS", ("100",))
-    monkeypatch.setattr(mitbih, "TOTALS", {"N": 3, "S": 1, "V": 2, "F": 1, "Q": 1})
+    monkeypatch.setattr(mitbih, "TOTALS", TOTALS)
+    pin(monkeypatch, folder)
     root = tmp_path / "recordings"
     summary = mitbih.prepare(folder, root / "prepared" / "mitdb.npz")
     assert summary["annotations"] == 10
@@ -207,12 +291,14 @@ def test_any_folder_and_any_comment_will_do(tmp_path):
 
 def test_loading_needs_numpy_alone(folder, tmp_path):
     path = tmp_path / "prepared" / "mitdb.npz"
-    cache.write(path, mitbih.cut_beats(mitbih.read_record(folder, "100")), META)
+    arrays = mitbih.cut_beats(mitbih.read_record(folder, "100"))
+    cache.write(path, arrays, META)
     program = (
         "import sys\n"
         "for name in ('wfdb', 'scipy', 'pandas', 'matplotlib', 'tqdm', 'torch', 'filelock'):\n"
         "    sys.modules[name] = None\n"
         "from ecgadv import data\n"
+        f"data.mitbih.ARRAYS = {sums.of_arrays(arrays)!r}\n"
         f"print(len(data.load('mitdb', root={str(tmp_path)!r})), len(data.load('synthetic')))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

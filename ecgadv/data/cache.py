@@ -3,13 +3,13 @@
 import hashlib
 import json
 import os
-import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 
 from ecgadv.errors import EcgadvError
+from ecgadv.files import DAMAGED, parse_arrays, why
 
 FORMAT = 1
 
@@ -27,7 +27,7 @@ def write(path, arrays, meta):
     """
     path = Path(path)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    header = {"format": FORMAT, "meta": meta, "sha256": _digest(arrays)}
+    header = {"format": FORMAT, "meta": meta, "sha256": digest(arrays)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
@@ -60,17 +60,33 @@ def read(path, *, mend):
     if not path.is_file():
         raise EcgadvError(f"no prepared data at {path}: {mend}")
     try:
-        # Opened here, because np.load leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files}
+        arrays = parse_arrays(path.read_bytes())
         header = json.loads(str(arrays.pop("header")))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise EcgadvError(f"{path} is damaged ({error}): {mend}") from error
-    if header["format"] != FORMAT:
-        raise EcgadvError(f"{path} has format {header['format']}, expected {FORMAT}: {mend}")
-    if header["sha256"] != _digest(arrays):
+        found, stated, meta = header["format"], header["sha256"], header["meta"]
+    except DAMAGED as error:
+        raise EcgadvError(f"{path} is damaged ({why(error)}): {mend}") from error
+    if found != FORMAT:
+        raise EcgadvError(f"{path} has format {found}, expected {FORMAT}: {mend}")
+    if stated != digest(arrays):
         raise EcgadvError(f"{path} is damaged (its contents do not match its hash): {mend}")
-    return arrays, header["meta"]
+    return arrays, meta
+
+
+def check(arrays, *, expected, source, mend):
+    """Raise EcgadvError unless arrays are those of a database that never changes.
+
+    Args:
+        arrays: {name: numpy array}, all that the cache keeps.
+        expected: what `digest` gives of the true ones.
+        source: the file or folder that they come from.
+        mend: ends the error's line.
+    """
+    found = digest(arrays)
+    if found != expected:
+        raise EcgadvError(
+            f"{source} gives arrays of sha256 {found[:12]}..., but those of the published "
+            f"recordings have {expected[:12]}...: {mend}"
+        )
 
 
 def pack(counts):
@@ -104,11 +120,12 @@ def unpack(packed):
     return counts
 
 
-def _digest(arrays):
-    digest = hashlib.sha256()
+def digest(arrays):
+    """SHA-256 of names, types, shapes and values, in hexadecimal and the same on every machine."""
+    found = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+        found.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        found.update(array.tobytes())
+    return found.hexdigest()

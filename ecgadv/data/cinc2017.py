@@ -15,6 +15,7 @@ import numpy as np
 from ecgadv.data import cache, verify
 from ecgadv.data.dataset import Dataset
 from ecgadv.errors import EcgadvError
+from ecgadv.files import DAMAGED, why
 
 RECORDS = tuple(f"A{number:05d}" for number in range(1, 8529))
 CLASSES = ("N", "AF", "O", "~")
@@ -23,6 +24,7 @@ FS = 300  # Hz
 LENGTH = 9000  # samples, 30 s
 UNIT_MV = 0.001  # 1000 counts per millivolt in every header
 
+LABELS = "REFERENCE-v3"
 # SHA-256 of each version of the labels that circulates; v3 is the one to use.
 VERSIONS = {
     "v0": "bb80d19c91239fc4272bd86815504ceeb35031c5cec0f6e55e4c001afdb97a81",
@@ -31,6 +33,8 @@ VERSIONS = {
 }
 # SHA-256 of all signals, whole and in the order of RECORDS: the headers' checksums are all 0.
 SIGNALS = "8a257fb08210697a26833c6fdff5205f4e29f89aa25f02d984f2d2052309705b"
+# What `cache.digest` gives of the prepared arrays, the signals unpacked.
+ARRAYS = "a66b1efbbe04dd614d0c0486fe2244c752cc4331a48dd566f0b6852c695f5d77"
 # Records whose signals are the same; all four are N in v3.
 DUPLICATES = (("A00227", "A01176"), ("A02656", "A03123"))
 # Which records Han et al. hold out: no seed gives the draw, so it is written down.
@@ -102,9 +106,9 @@ def read_signals(raw_dir, names):
                     raise EcgadvError("its header is not of one lead at 300 Hz and 1000 counts/mV")
                 stated = verify.parse_header(text, name)
                 signal = verify.parse_signals(read(f"{name}.mat"), stated)
-            except (EcgadvError, KeyError, OSError, zipfile.BadZipFile) as error:
+            except DAMAGED as error:
                 raise EcgadvError(
-                    f"record {name} in {raw_dir} cannot be read ({error}): "
+                    f"record {name} in {raw_dir} cannot be read ({why(error)}): "
                     "run `ecgadv data fetch challenge-2017` again"
                 ) from error
             yield signal[:, 0].astype(np.int16, copy=False)
@@ -120,9 +124,9 @@ def _files(raw_dir):
         return
     try:
         content = zipfile.ZipFile(archive)
-    except zipfile.BadZipFile as error:
+    except DAMAGED as error:
         raise EcgadvError(
-            f"{archive} is damaged ({error}): run `ecgadv data fetch challenge-2017`"
+            f"{archive} is damaged ({why(error)}): run `ecgadv data fetch challenge-2017`"
         ) from error
     with content:
         yield lambda name: content.read(f"training2017/{name}")
@@ -179,11 +183,13 @@ def prepare(raw_dir, out, *, progress=None):
             "delete them and run `ecgadv data fetch challenge-2017` again"
         )
     arrays = {
-        "counts": cache.pack(np.concatenate(parts)),
+        "counts": np.concatenate(parts),
         "length": np.array([len(part) for part in parts], np.uint16),
         "y": y.astype(np.uint8),
     }
-    cache.write(out, arrays, {"name": "challenge-2017", "labels": "REFERENCE-v3"})
+    cache.check(arrays, expected=ARRAYS, source=raw_dir, mend=MEND)
+    arrays["counts"] = cache.pack(arrays["counts"])
+    cache.write(out, arrays, {"name": "challenge-2017", "labels": LABELS})
     found = np.bincount(y, minlength=len(CLASSES))
     return {
         "records": len(whole),
@@ -202,8 +208,10 @@ def load(path):
     arrays, meta = cache.read(path, mend=MEND)
     if meta.get("name") != "challenge-2017":
         raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected 'challenge-2017': {MEND}")
+    arrays["counts"] = cache.unpack(arrays["counts"])
+    cache.check(arrays, expected=ARRAYS, source=path, mend=MEND)
     ends = np.cumsum(arrays["length"], dtype=np.int64)
-    x, start, length = centred(np.split(cache.unpack(arrays["counts"]), ends[:-1]), LENGTH)
+    x, start, length = centred(np.split(arrays["counts"], ends[:-1]), LENGTH)
     return Dataset(
         name="challenge-2017",
         x=x,
@@ -216,7 +224,7 @@ def load(path):
         classes=CLASSES,
         fs=float(FS),
         unit="uV",
-        labels=f"challenge-2017 {meta['labels']}",
+        labels=f"challenge-2017 {LABELS}",
         note=NOTE,
     )
 

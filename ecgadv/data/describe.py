@@ -65,6 +65,9 @@ def _wrapped(key, text):
 def _raw(source, folder):
     """The files below `folder`: how many of those wanted are sound, and their labels."""
     checks, published = verify.manifest(source, folder)
+    problem = verify.missing_sums(folder, source=source) if folder.is_dir() else None
+    if problem is not None:
+        return [f"raw: {problem}; `ecgadv data fetch {source.name}` repairs it"]
     if not checks:
         return [f"raw: nothing in {folder}; `ecgadv data fetch {source.name}` gets it"]
     unsound = verify.unsound(folder, checks)

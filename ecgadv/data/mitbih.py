@@ -12,6 +12,7 @@ import numpy as np
 from ecgadv.data import beats, cache
 from ecgadv.data.beats import CLASSES
 from ecgadv.errors import EcgadvError
+from ecgadv.files import DAMAGED, why
 
 RECORDS = tuple(
     str(number)
@@ -37,7 +38,12 @@ CLASS_OF = {symbol: CLASSES.index(name) for name, group in AAMI.items() for symb
 # Beats of the 48 records without the last one of each: the class totals of the csv.
 TOTALS = {"N": 90_589, "S": 2_779, "V": 7_236, "F": 803, "Q": 8_039}
 
+# What `cache.digest` gives of all arrays of the prepared cache: class totals do not see a beat that
+# moved, and the annotation files have no checksum of their own.
+ARRAYS = "8b1550addfde01213cb21b4d993ae8d04d75b757dd072618e905d23595f65251"
+
 FS = beats.RECORDED_FS  # Hz, of the records
+GAIN, BASELINE, UNIT = 200, 1024, "mV"  # of both leads of every record
 NO_SAMPLE = -(2**11)  # WFDB format 212 writes this where a sample is missing
 
 LABELS = "mitdb 1.0.0 .atr, AAMI classes of de Chazal 2004"
@@ -85,8 +91,8 @@ def read_record(folder, name):
         raise EcgadvError(f"record {name}: {path}.atr is truncated: {mend}")
     try:
         record, annotation = _parse(path)
-    except (ValueError, IndexError, KeyError, TypeError) as error:
-        raise EcgadvError(f"record {name} cannot be read ({_line(error)}): {mend}") from error
+    except DAMAGED as error:
+        raise EcgadvError(f"record {name} cannot be read ({why(error)}): {mend}") from error
     _verify(record, annotation, name, mend)
     found = Record(
         name=name,
@@ -109,16 +115,18 @@ def _parse(path):
         return wfdb.rdrecord(str(path), physical=False), wfdb.rdann(str(path), "atr")
 
 
-def _line(error):
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _verify(record, annotation, name, mend):
     """Raise EcgadvError unless the signals match the header and the annotations fit the signal."""
-    if record.fs != FS:
-        raise EcgadvError(f"record {name} has {record.fs} Hz, expected {FS}: {mend}")
     if record.d_signal is None:
         raise EcgadvError(f"record {name} has no signals, by its header: {mend}")
+    for stated in zip(record.adc_gain, record.baseline, record.units, strict=True):
+        if stated != (GAIN, BASELINE, UNIT):
+            raise EcgadvError(
+                f"record {name} has gain, baseline and unit {stated}, expected "
+                f"{(GAIN, BASELINE, UNIT)}: {mend}"
+            )
+    if record.fs != FS:
+        raise EcgadvError(f"record {name} has {record.fs} Hz, expected {FS}: {mend}")
     if len(record.d_signal) != record.sig_len:
         raise EcgadvError(
             f"record {name} has {len(record.d_signal)} samples, its header says "
@@ -174,7 +182,7 @@ def prepare(raw_dir, out, *, progress=None):
         dict: `annotations`, `beats` (annotated), `kept` and `classes` ({class: beats kept}).
 
     Raises:
-        EcgadvError: a record is missing or corrupt, or the class totals are not the published ones.
+        EcgadvError: a record is missing or corrupt, or the beats are not those of the database.
     """
     parts, annotated, beat_count = [], 0, 0
     for name in RECORDS:
@@ -192,6 +200,8 @@ def prepare(raw_dir, out, *, progress=None):
             f"the annotations in {raw_dir} give {classes}, expected {TOTALS}: "
             "delete its .atr files and run `ecgadv data fetch mitdb` again"
         )
+    mend = f"delete the .hea, .dat and .atr files in {raw_dir} and {MEND}"
+    cache.check(arrays, expected=ARRAYS, source=raw_dir, mend=mend)
     counts = {"annotations": annotated, "beats": beat_count, "kept": len(arrays["y"])}
     cache.write(out, arrays, {"name": "mitdb", "labels": LABELS, **counts})
     return {**counts, "classes": classes}
@@ -201,9 +211,10 @@ def load(path):
     """The prepared MIT-BIH beats as a Dataset of (109446, 1, 187); needs numpy alone.
 
     Raises:
-        EcgadvError: the cache is missing, damaged or not of MIT-BIH beats.
+        EcgadvError: the cache is missing, damaged or not of MIT-BIH beats as they are cut now.
     """
     arrays, meta = cache.read(path, mend=MEND)
     if meta.get("name") != "mitdb":
         raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected 'mitdb': {MEND}")
-    return beats.assemble(arrays, name="mitdb", labels=meta["labels"], note=NOTE)
+    cache.check(arrays, expected=ARRAYS, source=path, mend=MEND)
+    return beats.assemble(arrays, name="mitdb", labels=LABELS, note=NOTE)

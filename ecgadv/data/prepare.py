@@ -41,12 +41,14 @@ def prepare(name, *, root=None):
 
 
 def _check_raw(source, folder):
-    """Raise EcgadvError if the published sums are there and a file does not match them."""
+    """Raise EcgadvError if the published sums are not there, or a file does not match them."""
     mend = f"run `ecgadv data fetch {source.name}`"
     if not folder.is_dir():
         raise EcgadvError(f"no recordings in {folder}: {mend}")
-    checks, published = verify.manifest(source, folder)
-    damaged = verify.unsound(folder, checks) if published else []
+    if problem := verify.missing_sums(folder, source=source):
+        raise EcgadvError(f"{problem}, so nothing can be verified: {mend}, which repairs it")
+    checks, _ = verify.manifest(source, folder)
+    damaged = verify.unsound(folder, checks)
     if damaged:
         raise EcgadvError(
             f"{len(damaged)} of {len(checks)} files in {folder} are missing or not as published, "

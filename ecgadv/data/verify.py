@@ -19,6 +19,7 @@ SUMS = "SHA256SUMS.txt"
 _SUM = re.compile(r"([0-9a-f]{64})\s+\*?(?:\./)?(\S.*)")
 _MAT_NAME = b"val\0"
 _MAT_INT16 = 30  # MATLAB level 4: little-endian, int16, full matrix
+_GAIN = "1000/mV"  # of every lead in both challenges
 _MAT_PREFIX = 24  # bytes before the samples
 
 
@@ -67,6 +68,20 @@ def sums_problem(path, *, source):
     return None
 
 
+def missing_sums(folder, *, source):
+    """What keeps the published sums of a source from being used, in words, or None.
+
+    Of the 2020 challenge, whose headers have checksums, they may be missing.
+    """
+    path = folder / SUMS
+    if source.groups:
+        return None
+    if not path.is_file():
+        return f"{path} is missing"
+    problem = sums_problem(path, source=source)
+    return None if problem is None else f"{path} is damaged ({problem})"
+
+
 def sum_problem(path, *, expected):
     """What is wrong with a file of known SHA-256 sum, or None."""
     found = sha256(path)
@@ -99,12 +114,14 @@ def parse_header(text, record):
         EcgadvError: it is not such a header, or of another record.
     """
     lines = text.splitlines()
-    start = re.match(rf"{re.escape(record)} (\d+) \d+ (\d+)\b", lines[0] if lines else "")
+    start = re.match(
+        rf"{re.escape(record)} (\d{{1,3}}) \d+ (\d{{1,9}})\b", lines[0] if lines else ""
+    )
     if not start:
         raise EcgadvError(f"it is not a WFDB header of record {record}")
     leads, samples = map(int, start.groups())
     signal = re.compile(
-        rf"{re.escape(record)}\.mat 16\+{_MAT_PREFIX} \S+ \d+ -?\d+ (-?\d+) (-?\d+) .*"
+        rf"{re.escape(record)}\.mat 16\+{_MAT_PREFIX} {_GAIN} \d+ 0 (-?\d{{1,6}}) (-?\d{{1,6}}) .*"
     )
     stated = [signal.fullmatch(line) for line in lines[1 : leads + 1]]
     if len(stated) != leads or None in stated:
