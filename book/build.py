@@ -24,7 +24,7 @@ import yaml
 from check_site import problems
 from execute import emptied, execute_all
 
-from ecgadv import files
+from ecgadv import files, machine
 from ecgadv.errors import TOLD, EcgadvError, one_line
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,7 +102,7 @@ def build(work: Path, *, root: Path) -> None:
         print("book: the pages are up to date")
         return
     html = render(staged, work / "render", toc=root / "book/_toc.yml")
-    broken = problems(html, folders=[root, Path.home()])
+    broken = problems(html, folders=[root, *machine.homes()])
     if broken:
         raise BuildError("\n  ".join([f"{len(broken)} problems in the pages:", *broken[:40]]))
     published.unlink(missing_ok=True)

@@ -18,6 +18,14 @@ _TAG_END = r"(?<!</)"
 _AFTER = r"(?![\w-]|\.\w)"
 
 
+def homes() -> list[Path]:
+    """Return the home folder of who runs this; a user of a container may have none."""
+    try:
+        return [Path.home()]
+    except RuntimeError:
+        return []
+
+
 def hosts() -> list[str]:
     """Return the machine's names, the full and the short one.
 

@@ -15,7 +15,7 @@ import yaml
 from check_site import problems
 from stage import embed_figures, without_injected
 
-from ecgadv import figures
+from ecgadv import figures, machine
 from ecgadv.errors import EcgadvError
 
 PAGE = '<html><body><h1 id="top">T</h1>{}</body></html>'
@@ -318,6 +318,14 @@ def test_each_way_of_naming_the_machine_is_found(tmp_path, monkeypatch, body):
     assert found and set(found) <= {
         f"index.html: holds {text!r}" for text in ("h1", "h1.example.org", "/code")
     }
+
+
+def test_a_user_without_a_home_has_none_to_look_for(monkeypatch):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert machine.homes() == []
 
 
 @pytest.mark.parametrize("spell", [str, json.dumps, quote, escape], ids=lambda f: f.__name__)

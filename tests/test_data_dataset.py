@@ -152,3 +152,12 @@ def test_data_root(monkeypatch, tmp_path):
     assert data.data_root() == tmp_path
     monkeypatch.delenv("ECGADV_DATA")
     assert str(data.data_root()) == "recordings"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("ECGADV_DATA", "~/ecg data")
+    assert data.data_root() == tmp_path / "ecg data"
+    monkeypatch.setenv("ECGADV_DATA", "~nobody-of-this-name/ecg")
+    with pytest.raises(
+        EcgadvError, match=r"'~nobody-of-this-name/ecg', but that home is not known"
+    ):
+        data.data_root()
