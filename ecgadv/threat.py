@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ecgadv.border import options
 from ecgadv.errors import EcgadvError
 
 NORMS = ("linf", "l2")
@@ -18,13 +19,14 @@ class Threat:
     """Additive perturbations of at most `eps` in a norm, with optional bounds on the signal.
 
     Arguments:
-        eps: budget in the unit of x; a float, or a tensor that broadcasts to the batch:
+        eps: budget in the unit of x; a float, or a tensor or array that broadcasts to the batch:
             (B, 1, 1) per sample or, for "linf" only, (1, C, 1) per lead.
         norm: "linf" (every value) or "l2" (each sample over its leads and time).
-        low, high: bounds of the signal, each a float, a broadcastable tensor, or None (no bound).
+        low, high: bounds of the signal, each as eps is, or None (no bound).
         unit: what one unit of x is, such as "normalised", "uV" or "mV".
 
-    Raises EcgadvError for a negative or non-finite eps, an unknown norm, or low >= high.
+    Raises EcgadvError for a negative or non-finite eps, levels of fewer than three dimensions that
+    are no single number, an unknown norm, or low >= high.
     """
 
     eps: float | Tensor
@@ -34,11 +36,14 @@ class Threat:
     unit: str = "normalised"
 
     def __post_init__(self):
-        if self.norm not in NORMS:
-            raise EcgadvError(f"unknown norm {self.norm!r}; choose one of {', '.join(NORMS)}")
+        options.word("norm", self.norm, NORMS)
+        for name in ("eps", "low", "high"):
+            value = getattr(self, name)
+            if name == "eps" or value is not None:
+                object.__setattr__(self, name, options.level(name, value))
         eps = torch.as_tensor(self.eps)
         if not bool(((eps >= 0) & torch.isfinite(eps)).all()):
-            raise EcgadvError(f"eps is {_shown(self.eps)}; give finite values of at least 0")
+            raise EcgadvError(f"eps is {self.shown_eps}; give finite values of at least 0")
         if self.norm == "l2" and (eps.dim() > 0 and any(n != 1 for n in eps.shape[-2:])):
             raise EcgadvError(
                 f"eps of shape {tuple(eps.shape)} does not fit norm 'l2', which spans leads and "
@@ -55,6 +60,11 @@ class Threat:
                 f"low {_shown(low)} is not below high {_shown(high)}; swap or widen them, or "
                 "pass None for no bound"
             )
+
+    @property
+    def shown_eps(self) -> str:
+        """Budget as a message shows it: one number, or from the least to the greatest."""
+        return _shown(self.eps)
 
     def at(self, eps: float | Tensor) -> Threat:
         """Return the same threat with another budget."""
@@ -124,13 +134,13 @@ class Threat:
             noise = _uniform(x.shape, x, generator).mul_(2).sub_(1).mul_(_like(self.eps, x))
             return torch.clamp(noise.add_(x), *self.box(x, mask))
         direction = _normal(x, generator)
-        places = torch.full((1, 1), float(x.shape[-2] * x.shape[-1]), device=x.device)
+        places = torch.full((1, 1), x.shape[-2] * x.shape[-1], device=x.device)
         if mask is not None:
             direction = torch.where(mask, direction, 0.0)
             places = mask.expand(x.shape).sum(dim=(-2, -1), keepdim=True).clamp_min(1)
         length = torch.linalg.vector_norm(direction, dim=(-2, -1), keepdim=True)
         # The radius of a uniform point of the d-dimensional unit ball is U^(1/d).
-        radius = _uniform(length.shape, x, generator).pow(1.0 / places) * _like(self.eps, x)
+        radius = _uniform(length.shape, x, generator).pow((1.0 / places).to(x)) * _like(self.eps, x)
         unit = direction / length.clamp_min(torch.finfo(x.dtype).tiny)
         return self.project(x + radius * unit, x, mask)
 
@@ -140,8 +150,8 @@ class Threat:
         """Return bool (..., B): True for a sample outside the budget, the bounds or the mask.
 
         A value that is not finite counts too. `tol` is relative to the largest of 1, eps and
-        |x|, because float32 rounds raw counts more coarsely than a normalised signal; outside
-        the mask no change at all is allowed.
+        |x|, because float32 rounds raw counts more coarsely than a normalised signal, and at
+        least what the type of x rounds by; outside the mask no change at all is allowed.
         """
         excess = self._excess(x_adv, x, mask, tol).values()
         return torch.stack([over.amax(dim=(-2, -1)) > 0 for over in excess]).any(dim=0)
@@ -158,7 +168,7 @@ class Threat:
         sample = int(excess[rule].amax(dim=(-2, -1)).argmax())
         raise EcgadvError(
             f"sample {sample} is {rule} by {float(excess[rule].max()):.3g} {self.unit} (eps "
-            f"{_shown(self.eps)}, {self.norm}, bounds {_shown(self.low)} to {_shown(self.high)}; "
+            f"{self.shown_eps}, {self.norm}, bounds {_shown(self.low)} to {_shown(self.high)}; "
             f"{int(outside.sum())} of {outside.numel()} samples break the threat); project the "
             "examples before they are scored"
         )
@@ -170,6 +180,11 @@ class Threat:
                 f"examples of shape {tuple(x_adv.shape)} do not match signals of shape "
                 f"{tuple(x.shape)}; pass both in the same order and shape"
             )
+        # An "l2" length adds up the rounding of all its values.
+        values = x.shape[-2] * x.shape[-1] if self.norm == "l2" else 1
+        tol = max(tol, torch.finfo(x.dtype).eps * (1 + math.sqrt(values) / 2))
+        if x.dtype in (torch.float16, torch.bfloat16):
+            x, x_adv = x.float(), x_adv.float()
         eps, delta = _like(self.eps, x), x_adv - x
         if self.norm == "linf":
             size = delta.abs()

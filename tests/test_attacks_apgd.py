@@ -268,7 +268,7 @@ def test_breaks_more_than_plain_steps_of_the_same_cost():
     ("options", "named"),
     [
         ({"targets": 4}, "0 to 3 targets"),
-        ({"targets": -1}, "0 to 3 targets"),
+        ({"targets": -1}, "targets is -1; give a whole number of at least 0"),
         ({"targets": 1, "loss": "ce"}, "loss='margin'"),
         ({"loss": "cw"}, "unknown attack loss"),
         ({"restarts": 0}, "restarts is 0"),

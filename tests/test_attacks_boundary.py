@@ -390,22 +390,22 @@ def test_bad_input_is_named():
         assert "\n" not in str(error.value)
 
     swapped = torch.stack([start[0], x[1], start[2], x[3]])
-    refused(r"start is not of the class wanted at pairs 1, 3 \(2 of 4\)", start=swapped)
+    refused(r"start, as masked, is not of the class wanted at 1, 3 \(2 of 4\)", start=swapped)
     also = torch.stack([x[0], x[1], start[2], x[3]])
-    refused(r"x is of the class wanted already at pairs 2 \(1 of 4\)", x=also)
-    refused("start is not of the class wanted at pairs 0, 1, 2, 3", mask=x > 1e9)
-    refused("target equals y at pairs 0, 1, 2, 3", target=y)
-    refused("target of shape", target=target[:2])
+    refused(r"x is of the class wanted already at 2 \(1 of 4\)", x=also)
+    refused("not of the class wanted at 0, 1, 2, 3", mask=x > 1e9)
+    refused("target equals y at 0, 1, 2, 3", target=y)
+    refused("target is torch.int64 of shape", target=target[:2])
     refused("give both alike", start=start.float())
     refused("give both alike", start=start[:, :, :9])
-    refused("not finite at pairs 0, 1, 2, 3", start=start * torch.nan)
-    refused("give one label per sample", y=y[:3])
+    refused("not finite, at 0, 1, 2, 3", start=start * torch.nan)
+    refused("give class numbers of shape", y=y[:3])
     refused("steps is 0", steps=0)
     refused("candidates is 0", candidates=0)
     refused("window is 40; give an odd number", window=40)
     refused("spherical_step is 0", spherical_step=0)
     refused("source_step is nan", source_step=float("nan"))
-    refused("step_adaptation is 1;", step_adaptation=1)
+    refused("step_adaptation is 1.0; give more than 1", step_adaptation=1)
     refused("max_queries is 2", max_queries=2)
 
 
@@ -416,5 +416,5 @@ def test_a_nan_answer_is_of_no_class():
 
     x, _, start, _ = Curved().pairs(3)
     zeros = torch.zeros(3, dtype=torch.int64)
-    with pytest.raises(EcgadvError, match="start is not of the class wanted"):
+    with pytest.raises(EcgadvError, match="is not of the class wanted"):
         boundary(Broken(), x, zeros + 1, start, target=zeros, steps=1)

@@ -118,7 +118,8 @@ class Constant(nn.Module):
 
 def test_an_attack_on_a_network_of_equal_logits_goes_on():
     x, y = torch.rand(3, 1, 9), torch.zeros(3, dtype=torch.int64)
-    found = apgd(Constant(*[0.0] * 5), x, y, Threat(0.1), steps=3, loss="dlr", targets=2)
+    with pytest.warns(UserWarning, match="gradient of 'dlr' is zero for 3 of 3"):
+        found = apgd(Constant(*[0.0] * 5), x, y, Threat(0.1), steps=3, loss="dlr", targets=2)
     assert torch.isfinite(found).all()
 
 
@@ -133,7 +134,8 @@ def test_too_few_classes_are_named_with_what_to_use(classes, options, needed):
     with pytest.raises(EcgadvError, match=words) as caught:
         apgd(network, x, y, Threat(0.1), steps=2, loss="dlr", **options)
     assert "\n" not in str(caught.value)
-    apgd(network, x, y, Threat(0.1), steps=2, loss="margin", **options)
+    with pytest.warns(UserWarning, match="gradient of 'margin' is zero"):
+        apgd(network, x, y, Threat(0.1), steps=2, loss="margin", **options)
 
 
 class Louder(nn.Module):

@@ -362,7 +362,7 @@ def test_bad_options_are_refused_in_one_line(options, words):
 def test_bad_shapes_are_refused():
     x, y = batch(2, 1, 4)
     options = {"steps": 1, "step_size": 0.1}
-    with pytest.raises(EcgadvError, match="y of shape"):
+    with pytest.raises(EcgadvError, match=r"y is torch\.int64 of shape"):
         pgd(Linear(1, 4), x, y[:1], Threat(0.1), **options)
     with pytest.raises(EcgadvError, match=r"x is torch\.float32 of shape"):
         pgd(Linear(1, 4), x[0], y, Threat(0.1), **options)

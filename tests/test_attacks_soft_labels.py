@@ -112,7 +112,7 @@ def test_one_hot_soft_labels_are_labels(name):
     model, x, q = setting()
     y, threat = q.argmax(-1), threat_of(name)
     soft = LAST[name](model, x, one_hot(y, 4), threat)
-    assert torch.equal(soft, LAST[name](model, x, y, threat))
+    torch.testing.assert_close(soft, LAST[name](model, x, y, threat))
     assert not torch.equal(soft, x)
 
 
@@ -161,7 +161,7 @@ def test_noise_needs_no_labels_at_all():
 @pytest.mark.parametrize("attack", BEST.values(), ids=BEST)
 def test_no_example_is_the_best_with_soft_labels(attack):
     model, x, q = setting()
-    with pytest.raises(EcgadvError, match=r"^soft labels y do not say .* use keep='last'$"):
+    with pytest.raises(EcgadvError, match=r"^soft labels y do not say .* keep='last'$"):
         attack(model, x, q, Threat(0.3))
     assert model.training
     assert all(parameter.requires_grad for parameter in model.parameters())
@@ -170,7 +170,7 @@ def test_no_example_is_the_best_with_soft_labels(attack):
 @pytest.mark.parametrize("attack", [fgsm, LAST["pgd"], LAST["sap"]])
 def test_the_margin_knows_no_soft_labels(attack):
     model, x, q = setting()
-    with pytest.raises(EcgadvError, match=r"^attack loss 'margin' takes no soft labels; use 'ce'"):
+    with pytest.raises(EcgadvError, match=r"^soft labels y do not say .* use loss='ce'"):
         attack(model, x, q, Threat(0.3), loss="margin")
 
 
@@ -178,7 +178,7 @@ def test_the_margin_knows_no_soft_labels(attack):
 def test_soft_labels_of_another_shape(name):
     model, x, q = setting()
     threat = threat_of(name)
-    with pytest.raises(EcgadvError, match=r"y of shape \(5, 4\) does not match x of shape \(6, 1,"):
+    with pytest.raises(EcgadvError, match=r"y is torch\.float64 of shape \(5, 4\), x of shape"):
         LAST[name](model, x, q[:5], threat)
     with pytest.raises(EcgadvError, match=r"soft labels of shape \(6, 3\) do not match logits"):
         LAST[name](model, x, q[:, :3], threat)

@@ -254,8 +254,8 @@ def test_an_attack_cannot_cheat(beats):
         ({"candidates": np.array([3, 50])}, "candidate 50 is out of range"),
         ({"candidates": np.array([-1, 3])}, "candidate -1 is out of range"),
         ({"candidates": np.ones(49, bool)}, "give \\(50,\\) bools"),
-        ({"batch_size": 0}, "batch_size 0"),
-        ({"mask": np.ones((50, 2, 5), bool)}, "give \\(N, 1, L\\)"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"mask": np.ones((50, 2, 5), bool)}, "give bool \\(N, 1, L\\)"),
     ],
 )
 def test_bad_arguments_are_named(beats, change, message):

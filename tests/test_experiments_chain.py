@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from ecgadv import attacks, data
-from ecgadv.attacks.frozen import frozen
+from ecgadv.border.networks import frozen
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import predict

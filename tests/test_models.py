@@ -155,8 +155,8 @@ def test_only_a_network_that_uses_masks_gets_one():
         uses_mask = True
 
         def forward(self, x, mask=None):
-            return (x * mask).sum(-1)
+            return (x * mask).sum(-1).expand(-1, 2)
 
     x, mask = torch.ones(2, 1, 4), torch.tensor([True, True, False, False])
-    assert forward(Masked(), x, mask).tolist() == [[2.0], [2.0]]
-    assert forward(lambda x: x.sum(-1), x, mask).tolist() == [[4.0], [4.0]]
+    assert forward(Masked(), x, mask).tolist() == [[2.0, 2.0]] * 2
+    assert forward(lambda x: x.sum(-1).expand(-1, 2), x, mask).tolist() == [[4.0, 4.0]] * 2

@@ -4,11 +4,11 @@ from ecgadv.attacks.adamax_pgd import adamax_pgd
 from ecgadv.attacks.apgd import apgd
 from ecgadv.attacks.boundary import Boundary, boundary
 from ecgadv.attacks.fgsm import fgsm
-from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.pgd import pgd
 from ecgadv.attacks.sap import sap, sap_kernel
 from ecgadv.attacks.spsa import spsa
 from ecgadv.attacks.uniform_noise import uniform_noise
+from ecgadv.border.networks import frozen
 
 __all__ = [
     "Boundary",

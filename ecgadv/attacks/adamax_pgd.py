@@ -8,10 +8,10 @@ the letter use this attack; `pgd` checks what the difference is worth.
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_norm, check_options, check_shapes, check_values
-from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.gradient import input_gradient
 from ecgadv.attacks.search import Best, search
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked
 from ecgadv.threat import Threat
 
 # Adamax as Kingma & Ba (ICLR 2015, algorithm 2) give it, with torch's defaults.
@@ -43,21 +43,19 @@ def adamax_pgd(
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient.
     """
-    check_options(step_size=step_size, steps=steps)
-    check_norm("adamax_pgd", threat)
-    check_shapes(x, y, mask)
-    check_values(x, threat)
-    x = x.detach()
-    start = threat.random_start(x, mask=mask, generator=generator, clip=clip_start)
-    iterate = AdamaxIterate(
-        start, torch.zeros_like(x), torch.zeros_like(x), threat.box(x, mask), step_size
-    )
-    best = Best(x, loss="ce", stop_at_success=True)
-    with frozen(model):
+    steps, step_size = options.whole("steps", steps), options.size("step_size", step_size)
+    x, y, mask = signals.admit(x, y, threat, mask, generator, linf_only="adamax_pgd")
+    with attacked(model, y) as network:
+        start = threat.random_start(x, mask=mask, generator=generator, clip=clip_start)
+        moments = torch.zeros_like(x), torch.zeros_like(x)
+        iterate = AdamaxIterate(start, *moments, threat.box(x, mask), step_size)
+        best = Best(x, loss="ce", stop_at_success=True)
         if not clip_start:
-            iterate.step(input_gradient(model, iterate.example(), y, mask, "ce")[1])
-        search(model, iterate, y, mask, best, loss="ce", steps=steps - (not clip_start))
-    return best.result()
+            _, gradient = input_gradient(network, iterate.example(), y, mask, "ce")
+            best.feel(gradient)
+            iterate.step(gradient)
+        search(network, iterate, y, mask, best, loss="ce", steps=steps - (not clip_start))
+        return best.result()
 
 
 class AdamaxIterate:
@@ -86,7 +84,9 @@ class AdamaxIterate:
         sign = gradient.sign()
         self.taken += 1
         self.mean.lerp_(sign, 1 - BETA1)
-        torch.maximum(self.largest.mul_(BETA2), sign.abs_().add_(STABILISER), out=self.largest)
+        # In half precision 1e-8 would be 0, and a gradient of 0 divided by it NaN.
+        stabiliser = max(STABILISER, torch.finfo(sign.dtype).tiny)
+        torch.maximum(self.largest.mul_(BETA2), sign.abs_().add_(stabiliser), out=self.largest)
         rate = self.step_size / (1 - BETA1**self.taken)
         self.x_adv.addcdiv_(self.mean, self.largest, value=rate).clamp_(*self.box)
 

@@ -6,10 +6,10 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_options, check_shapes, check_values
-from ecgadv.attacks.frozen import frozen
-from ecgadv.attacks.gradient import attack_loss, unit_gradient
+from ecgadv.attacks.gradient import LOSSES, attack_loss, unit_gradient
 from ecgadv.attacks.search import Best, search
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked
 from ecgadv.errors import EcgadvError
 from ecgadv.models import forward
 from ecgadv.threat import Threat
@@ -50,14 +50,12 @@ def apgd(
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient.
     """
-    check_options(loss=loss, steps=steps, restarts=restarts)
-    check_shapes(x, y, mask)
-    check_values(x, threat)
-    if x.dim() != 3:
-        raise EcgadvError(f"x has {x.dim()} dimensions; give (batch, leads, time)")
-    x = x.detach()
-    with frozen(model):
-        aims = _aims(model, x, y, mask, targets, loss)
+    options.word("attack loss", loss, LOSSES)
+    steps, restarts = options.whole("steps", steps), options.whole("restarts", restarts)
+    targets = options.whole("targets", targets, least=0)
+    x, y, mask = signals.admit(x, y, threat, mask, generator, stacked=False)
+    with attacked(model, y) as network:
+        aims = _aims(network, x, y, mask, targets, loss)
         best = Best(x, loss=loss, stop_at_success=True)
         for aim in aims * restarts:
             if best.broken.numel() == 0:
@@ -67,7 +65,7 @@ def apgd(
             local = threat if best.index is None else threat.take(rows)
             start = local.random_start(left[0], mask=left[1], generator=generator)
             ascent = Ascent(start, *left, local, loss, steps)
-            search(model, ascent, y[rows], left[1], best, loss=loss, steps=steps)
+            search(network, ascent, y[rows], left[1], best, loss=loss, steps=steps)
             best.shrink(worth=1.0)
         return best.result()
 

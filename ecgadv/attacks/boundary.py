@@ -5,15 +5,14 @@ towards the original, and ask the network for nothing but its decision. Paper A 
 along the boundary from smoothed noise, so that the difference to the original looks like an ECG.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_options, check_shapes
-from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.walks import Goal, Walks, hanning_smooth
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked
 from ecgadv.errors import EcgadvError
 
 
@@ -84,16 +83,23 @@ def boundary(
     Raises EcgadvError for bad options, shapes or values, for a start (as masked) that is not of
     the class wanted, and for an original that is so already. NaN logits are of no class.
     """
-    _check_options(spherical_step, source_step, step_adaptation, window, max_queries)
-    check_options(steps=steps, candidates=candidates)
-    _check_pairs(x, y, start, target, mask)
-    x, start = x.detach(), start.detach()
-    x_adv = start.clone() if mask is None else torch.where(mask, start, x)
-    with frozen(model), torch.no_grad():
-        goal = Goal(model, y if target is None else target, targeted=target is not None)
+    share = {"most": 1, "what": "the share of the distance"}
+    spherical_step = options.size("spherical_step", spherical_step, **share)
+    source_step = options.size("source_step", source_step, **share)
+    step_adaptation = options.size("step_adaptation", step_adaptation, what="such as 1.5")
+    steps, candidates = options.whole("steps", steps), options.whole("candidates", candidates)
+    window = options.whole("window", window)
+    if max_queries is not None:  # the start, the original and one candidate
+        max_queries = options.whole("max_queries", max_queries, least=3)
+    _check_rules(step_adaptation, window)
+    options.generator(generator)
+    x, y, start, target, mask = _pairs(x, y, start, target, mask)
+    wanted = y if target is None else target
+    with attacked(model, wanted) as network, torch.no_grad():
+        x_adv = start.clone() if mask is None else torch.where(mask, start, x)
+        goal = Goal(network, wanted, targeted=target is not None)
         _check_classes(goal, x, x_adv, mask)
-        steps_at_first = (spherical_step, source_step, float(step_adaptation))
-        walks = Walks.begin(x, x_adv, mask, goal, *steps_at_first)
+        walks = Walks.begin(x, x_adv, mask, goal, spherical_step, source_step, step_adaptation)
         found = Boundary(x_adv, walks.distance.clone(), walks.queries.clone())
         while len(walks.index):
             noise = hanning_smooth(_normal(x, generator)[walks.index], window)
@@ -111,71 +117,43 @@ def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
 
 
-def _check_options(
-    spherical_step: float,
-    source_step: float,
-    step_adaptation: float,
-    window: int,
-    max_queries: int | None,
-) -> None:
-    for name, step in (("spherical_step", spherical_step), ("source_step", source_step)):
-        if not 0 < step <= 1:
-            raise EcgadvError(
-                f"{name} is {step}; give a number above 0 and at most 1, the share of the distance"
-            )
-    if not 1 < step_adaptation < math.inf:
-        raise EcgadvError(
-            f"step_adaptation is {step_adaptation}; give a finite number above 1, such as 1.5"
-        )
-    if not isinstance(window, int) or window < 1 or window % 2 == 0:
-        raise EcgadvError(f"window is {window!r}; give an odd number of samples, such as 41")
-    if max_queries is not None and (not isinstance(max_queries, int) or max_queries < 3):
-        raise EcgadvError(
-            f"max_queries is {max_queries!r}; give a whole number of at least 3 (the start, the "
-            "original and one candidate), or None for no limit"
-        )
+def _check_rules(step_adaptation: float, window: int) -> None:
+    if step_adaptation <= 1:
+        raise EcgadvError(f"step_adaptation is {step_adaptation}; give more than 1, such as 1.5")
+    if window % 2 == 0:
+        raise EcgadvError(f"window is {window}; give an odd number of samples, such as 41")
 
 
-def _check_pairs(
-    x: Tensor, y: Tensor, start: Tensor, target: Tensor | None, mask: Tensor | None
-) -> None:
-    check_shapes(x, y, mask)
-    if x.dim() != 3 or start.shape != x.shape or start.dtype != x.dtype:
+def _pairs(x, y, start, target, mask) -> tuple:
+    """Return the arguments as `boundary` goes on with them: alike, finite, one class a pair."""
+    x, start = signals.signals("x", x), signals.signals("start", start)
+    if start.shape != x.shape or start.dtype != x.dtype:
         raise EcgadvError(
             f"x is {x.dtype} of shape {tuple(x.shape)} and start {start.dtype} of shape "
             f"{tuple(start.shape)}; give both alike, of shape (pairs, leads, time)"
         )
-    if target is not None and target.shape != y.shape:
-        raise EcgadvError(
-            f"target of shape {tuple(target.shape)} does not match y of shape {tuple(y.shape)}; "
-            "give one class per pair, or None for any class but y"
-        )
-    if target is not None and bool((target == y).any()):
-        raise EcgadvError(f"target equals y at {_where(target == y)}; give another class there")
-    for name, signal in (("x", x), ("start", start)):
-        broken = ~torch.isfinite(signal).flatten(1).all(-1)
-        if bool(broken.any()):
+    y, mask = signals.labels("y", y, x), signals.padding(mask, x)
+    if target is not None:
+        target = signals.labels("target", target, x)
+        same = target == y
+        if bool(same.any()):
             raise EcgadvError(
-                f"{name} holds values that are not finite at {_where(broken)}; repair or drop "
-                "them first"
+                f"target equals y {signals.places(same)}; give another class there, or None for "
+                "any class but y"
             )
+    signals.finite("x", x)
+    signals.finite("start", start)
+    return x, y, start, target, mask
 
 
 def _check_classes(goal: Goal, x: Tensor, x_adv: Tensor, mask: Tensor | None) -> None:
     astray, already = ~goal.met(x_adv, mask), goal.met(x, mask)
     if bool(astray.any()):
         raise EcgadvError(
-            f"start is not of the class wanted at {_where(astray)}; the network must put every "
-            "start, as masked, in it: drop these pairs"
+            f"start, as masked, is not of the class wanted {signals.places(astray)}; the network "
+            "must put every start in it: drop these pairs"
         )
     if bool(already.any()):
         raise EcgadvError(
-            f"x is of the class wanted already at {_where(already)}; drop these pairs"
+            f"x is of the class wanted already {signals.places(already)}; drop these pairs"
         )
-
-
-def _where(pairs: Tensor, *, most: int = 10) -> str:
-    """Return the positions of the True values, as "pairs 0, 4 (2 of 9)"."""
-    places = pairs.nonzero().flatten().tolist()
-    shown = ", ".join(map(str, places[:most])) + (", ..." if len(places) > most else "")
-    return f"pairs {shown} ({len(places)} of {len(pairs)})"

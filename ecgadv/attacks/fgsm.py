@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_gradient, check_options, check_shapes, check_values
-from ecgadv.attacks.frozen import frozen
-from ecgadv.attacks.gradient import input_gradient, unit_gradient
+from ecgadv.attacks.gradient import LOSSES, input_gradient, unit_gradient
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked, refuse_nan, warn_of_flat
 from ecgadv.threat import Threat
 
 
@@ -31,14 +31,15 @@ def fgsm(
 
     Raises EcgadvError for an unknown loss, bad shapes or values, and for a NaN gradient.
     """
-    check_options(loss=loss)
-    check_shapes(x, y, mask)
-    check_values(x, threat)
-    x = x.detach()
-    with frozen(model):
-        _, gradient = input_gradient(model, x.clone().requires_grad_(), y, mask, loss)
-    check_gradient(gradient)
-    if mask is not None:
-        gradient = torch.where(mask, gradient, 0.0)
-    direction = gradient.sign() if threat.norm == "linf" else unit_gradient(gradient)
-    return threat.project(x + torch.as_tensor(threat.eps).to(x) * direction, x, mask)
+    options.word("attack loss", loss, LOSSES)
+    x, y, mask = signals.admit(x, y, threat, mask, generator, soft=loss == "ce")
+    with attacked(model, y) as network, torch.no_grad():
+        logits, gradient = input_gradient(network, x.clone().requires_grad_(), y, mask, loss)
+        refuse_nan(gradient)
+        if not y.is_floating_point():
+            flat = (gradient == 0).flatten(-2).all(-1) & (logits.argmax(-1) == y)
+            warn_of_flat(flat, of=flat.numel(), loss=loss)
+        if mask is not None:
+            gradient = torch.where(mask, gradient, 0.0)
+        direction = gradient.sign() if threat.norm == "linf" else unit_gradient(gradient)
+        return threat.project(x + torch.as_tensor(threat.eps).to(x) * direction, x, mask)

@@ -7,8 +7,8 @@ the chain rule through the network starts from it.
 import torch
 from torch import Tensor, nn
 
+from ecgadv.border.networks import forward, gradient_to
 from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
 
 LOSSES = ("ce", "margin", "dlr")
 
@@ -22,11 +22,8 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = No
     a target by z_pi1 - (z_pi3 + z_pi4) / 2, where pi sorts the logits from the largest down: no
     rescaling of the logits changes it. Where that divisor is 0 it is the margin.
 
-    Raises EcgadvError for "dlr" with fewer than three classes, four with a target, and for soft
-    labels: with them no example counts as misclassified, so that none can be said to be the best.
+    Raises EcgadvError for "dlr" with fewer than three classes, four with a target.
     """
-    if y.is_floating_point():
-        raise EcgadvError("soft labels y do not say which example is best; use keep='last'")
     label = y.unsqueeze(-1)
     z_y = logits.gather(-1, label).squeeze(-1)
     if loss == "ce":
@@ -48,11 +45,10 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None =
     labels, probabilities q (..., B, K) that sum to 1: the gradient of
     -sum_c q_c log softmax(z)_c is softmax(z) - q.
 
-    Raises EcgadvError for soft labels of another shape or with another loss, and for "dlr" with
-    too few classes.
+    Raises EcgadvError for "dlr" with too few classes.
     """
     if y.is_floating_point():
-        return _soft_gradient(loss, logits, y)
+        return torch.softmax(logits, -1).sub_(y)
     label = y.unsqueeze(-1)
     if loss == "dlr":
         return _dlr_gradient(logits, label, target)
@@ -94,17 +90,6 @@ def _dlr_gradient(logits: Tensor, label: Tensor, target: Tensor | None) -> Tenso
     return torch.where(spread == 0, of_margin, gradient)
 
 
-def _soft_gradient(loss: str, logits: Tensor, q: Tensor) -> Tensor:
-    if loss != "ce":
-        raise EcgadvError(f"attack loss {loss!r} takes no soft labels; use 'ce' or labels int64")
-    if q.shape != logits.shape:
-        raise EcgadvError(
-            f"soft labels of shape {tuple(q.shape)} do not match logits of shape "
-            f"{tuple(logits.shape)}; give one probability per sample and class"
-        )
-    return torch.softmax(logits, -1).sub_(q)
-
-
 def input_gradient(
     model: nn.Module,
     x_adv: Tensor,
@@ -121,8 +106,7 @@ def input_gradient(
     with torch.enable_grad():
         logits = forward(model, x_adv, mask)
     values = logits.detach()
-    (gradient,) = torch.autograd.grad(logits, x_adv, logit_gradient(loss, values, y, target))
-    return values, gradient
+    return values, gradient_to(x_adv, logits, logit_gradient(loss, values, y, target))
 
 
 def unit_gradient(gradient: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_options, check_shapes, check_values
-from ecgadv.attacks.frozen import frozen
-from ecgadv.attacks.gradient import input_gradient, unit_gradient
-from ecgadv.attacks.search import Best, search
+from ecgadv.attacks.gradient import LOSSES, input_gradient, unit_gradient
+from ecgadv.attacks.search import KEEPS, Best, search
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
@@ -48,30 +48,32 @@ def pgd(
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient (keep="best").
     """
-    check_options(loss=loss, keep=keep, step_size=step_size, steps=steps, restarts=restarts)
-    check_shapes(x, y, mask)
+    options.word("attack loss", loss, LOSSES)
+    wait = options.word("keep", keep, KEEPS) == "best"
+    steps, restarts = options.whole("steps", steps), options.whole("restarts", restarts)
+    step_size = options.size("step_size", step_size)
+    soft = loss == "ce" and not wait
+    x, y, mask = signals.admit(x, y, threat, mask, generator, soft=soft, wait=wait)
     _check_combination(x, random_start, clip_start, restarts, early_stop, keep)
-    x = x.detach()
 
     def start() -> Tensor:
         if not random_start:
             return x.clone()
         return threat.random_start(x, mask=mask, generator=generator, clip=clip_start)
 
-    with frozen(model, train_mode=train_mode):
+    with attacked(model, y, train_mode=train_mode, wait=wait) as network:
         if keep == "last":
             iterate = PGDIterate(start(), x, mask, threat, step_size)
             for _ in range(steps):
-                iterate.step(input_gradient(model, iterate.example(), y, mask, loss)[1])
+                iterate.step(input_gradient(network, iterate.example(), y, mask, loss)[1])
             return iterate.x_adv.detach()
-        check_values(x, threat)
         best = Best(x, loss=loss, stop_at_success=early_stop)
         for _ in range(restarts):
             iterate, y_left, mask_left = PGDIterate(start(), x, mask, threat, step_size), y, mask
             if best.index is not None:
                 iterate, y_left = iterate.take(best.index), y[best.index]
                 mask_left = None if mask is None else mask[best.index]
-            search(model, iterate, y_left, mask_left, best, loss=loss, steps=steps)
+            search(network, iterate, y_left, mask_left, best, loss=loss, steps=steps)
             if early_stop:
                 best.shrink(worth=1.0)
                 if best.broken.numel() == 0:

@@ -11,11 +11,11 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_norm, check_options, check_shapes, check_values
-from ecgadv.attacks.frozen import frozen
-from ecgadv.attacks.gradient import input_gradient
+from ecgadv.attacks.gradient import LOSSES, input_gradient
 from ecgadv.attacks.pgd import PGDIterate
-from ecgadv.attacks.search import Best, search
+from ecgadv.attacks.search import KEEPS, Best, search
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked
 from ecgadv.threat import Threat
 
 SIZES = (5, 7, 11, 15, 19)
@@ -89,29 +89,28 @@ def sap(
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient (keep="best").
     """
-    check_options(
-        loss=loss, keep=keep, step_size=step_size, pgd_steps=pgd_steps, smooth_steps=smooth_steps
-    )
-    check_norm("sap", threat)
-    check_shapes(x, y, mask)
-    if keep == "best":
-        check_values(x, threat)
-    x = x.detach()
+    options.word("attack loss", loss, LOSSES)
+    wait = options.word("keep", keep, KEEPS) == "best"
+    pgd_steps = options.whole("pgd_steps", pgd_steps)
+    smooth_steps = options.whole("smooth_steps", smooth_steps)
+    step_size = options.size("step_size", step_size)
+    checks = {"linf_only": "sap", "soft": loss == "ce" and not wait, "wait": wait}
+    x, y, mask = signals.admit(x, y, threat, mask, generator, **checks)
     where = mask if mask_inside else None
-    with frozen(model, train_mode=train_mode):
+    with attacked(model, y, train_mode=train_mode, wait=wait) as network:
         rough = PGDIterate(x.clone(), x, where, threat, step_size)
         for _ in range(pgd_steps):
-            rough.step(input_gradient(model, rough.example(), y, mask, loss)[1])
+            rough.step(input_gradient(network, rough.example(), y, mask, loss)[1])
         iterate = SAPIterate(rough.x_adv.detach() - x, x, where, threat, step_size)
         if keep == "best":
             best = Best(x, loss=loss, stop_at_success=True)
-            search(model, iterate, y, mask, best, loss=loss, steps=smooth_steps)
+            search(network, iterate, y, mask, best, loss=loss, steps=smooth_steps)
             x_adv = best.result()
         else:
             for _ in range(smooth_steps):
-                iterate.step(input_gradient(model, iterate.example(), y, mask, loss)[1])
+                iterate.step(input_gradient(network, iterate.example(), y, mask, loss)[1])
             x_adv = iterate.example().detach()
-    return x_adv if mask is None else torch.where(mask, x_adv, x)
+        return x_adv if mask is None else torch.where(mask, x_adv, x)
 
 
 class SAPIterate:

@@ -6,11 +6,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_gradient
 from ecgadv.attacks.gradient import attack_loss, input_gradient
+from ecgadv.border.networks import forward, refuse_nan, warn_of_flat
 from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
 
+KEEPS = ("best", "last")
 # Gathering the survivors copies them, so it waits until an eighth of the batch has left.
 WORTH_SHRINKING = 7 / 8
 
@@ -53,7 +53,12 @@ class Best:
         self.shrinks = stop_at_success and x.dim() == 3
         self.index = None
         self.loss = torch.full(x.shape[:-2], -torch.inf, dtype=x.dtype, device=x.device)
+        self.felt = torch.zeros_like(self.loss)
         self.broken = torch.zeros(x.shape[:-2], dtype=torch.bool, device=x.device)
+
+    def feel(self, gradient: Tensor) -> None:
+        """Add up how much gradient (..., B, C, L) there was, for `result` to look at."""
+        self.felt = self.felt + gradient.abs().sum((-2, -1))
 
     def record(self, x_adv: Tensor, logits: Tensor, y: Tensor) -> None:
         """Take over the active samples of `x_adv` that beat what was found before."""
@@ -81,13 +86,18 @@ class Best:
         rows = (~self.broken).nonzero().squeeze(-1)
         self.index = rows if self.index is None else self.index[rows]
         self.example, self.loss = self.example[rows], self.loss[rows]
-        self.broken = self.broken[rows]
+        self.broken, self.felt = self.broken[rows], self.felt[rows]
         return rows
 
     def result(self) -> Tensor:
-        """Return the best examples of the whole batch; EcgadvError if a sample has none."""
+        """Return the best examples of the whole batch; EcgadvError if a sample has none.
+
+        It warns of samples that hold without any gradient.
+        """
         if bool(torch.isneginf(self.loss).any()):
             raise EcgadvError("the network gave NaN logits during the attack; check its weights")
+        flat, batch = (self.felt == 0) & ~self.broken, self.whole.shape[:-2].numel()
+        warn_of_flat(flat, of=batch, loss=self.loss_name)
         self._store()
         return self.whole
 
@@ -114,13 +124,16 @@ def search(
     y (B,) and mask are those of the active samples; `gradient_of` is called as `input_gradient` is.
     The forward pass that judges an iterate is the one that gives its gradient; only the last
     iterate costs a pass of its own.
+
     Raises EcgadvError if a gradient was NaN.
     """
-    gradient_sum = 0.0
-    for _ in range(steps):
+    gradient_sum = torch.zeros((), device=y.device)
+    for step in range(steps):
         x_adv = iterate.example()
         logits, gradient = gradient_of(model, x_adv, y, mask, loss, iterate.target)
-        gradient_sum = gradient_sum + gradient.sum()  # read once at the end, not at every step
+        gradient_sum += gradient.float().sum()  # read once at the end, not at every step
+        if step in (0, steps - 1):  # where it is 0 nothing moves, so it stays 0
+            best.feel(gradient)
         best.record(x_adv, logits, y)
         rows = best.shrink() if best.shrinks else None
         if rows is not None:
@@ -130,7 +143,7 @@ def search(
             logits, y = logits[rows], y[rows]
             mask = None if mask is None else mask[rows]
         iterate.step(gradient, logits, y)
-    check_gradient(gradient_sum)
+    refuse_nan(gradient_sum)
     x_adv = iterate.example().detach()
     with torch.no_grad():
         best.record(x_adv, forward(model, x_adv, mask), y)

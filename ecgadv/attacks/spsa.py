@@ -10,12 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ecgadv.attacks.adamax_pgd import AdamaxIterate
-from ecgadv.attacks.checks import check_norm, check_options, check_shapes, check_values
-from ecgadv.attacks.frozen import frozen
 from ecgadv.attacks.gradient import attack_loss
 from ecgadv.attacks.search import Best, search
-from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
+from ecgadv.border import options, signals
+from ecgadv.border.networks import attacked, forward
 from ecgadv.threat import Threat
 
 ROWS = 2**14  # signals in one forward pass
@@ -49,23 +47,17 @@ def spsa(
 
     Raises EcgadvError for bad options, shapes or values.
     """
-    check_options(step_size=step_size, steps=steps, samples=samples)
-    if not delta > 0:
-        raise EcgadvError(f"delta is {delta}; give a distance above 0, in units of x")
-    check_norm("spsa", threat)
-    check_shapes(x, y, mask)
-    if x.dim() != 3:
-        raise EcgadvError(f"x has {x.dim()} dimensions; give (batch, leads, time)")
-    check_values(x, threat)
-    x = x.detach()
-    start = threat.random_start(x, mask=mask, generator=generator)
-    moments = torch.zeros_like(x), torch.zeros_like(x)
-    iterate = AdamaxIterate(start, *moments, threat.box(x, mask), step_size)
-    best = Best(x, loss="margin", stop_at_success=True)
-    asked = partial(estimated_gradient, samples=samples, delta=delta, generator=generator)
-    with frozen(model):
-        search(model, iterate, y, mask, best, loss="margin", steps=steps, gradient_of=asked)
-    return best.result()
+    steps, samples = options.whole("steps", steps), options.whole("samples", samples)
+    step_size, delta = options.size("step_size", step_size), options.size("delta", delta)
+    x, y, mask = signals.admit(x, y, threat, mask, generator, linf_only="spsa", stacked=False)
+    with attacked(model, y) as network:
+        start = threat.random_start(x, mask=mask, generator=generator)
+        moments = torch.zeros_like(x), torch.zeros_like(x)
+        iterate = AdamaxIterate(start, *moments, threat.box(x, mask), step_size)
+        best = Best(x, loss="margin", stop_at_success=True)
+        asked = partial(estimated_gradient, samples=samples, delta=delta, generator=generator)
+        search(network, iterate, y, mask, best, loss="margin", steps=steps, gradient_of=asked)
+        return best.result()
 
 
 @torch.no_grad()
@@ -90,12 +82,13 @@ def estimated_gradient(
     total = torch.zeros_like(x_adv)
     for count in _lots(samples, max(1, ROWS // max(1, len(x_adv)))):
         shape = (1, count, *x_adv.shape[1:])
-        v = torch.randint(2, shape, generator=generator, device=x_adv.device).to(x_adv)
+        drawn_on = x_adv.device if generator is None else generator.device
+        v = torch.randint(2, shape, generator=generator, device=drawn_on).to(x_adv)
         v = v.mul_(2).sub_(1).expand(len(x_adv), *shape[1:])
         if mask is not None:
             v = torch.where(mask[:, None], v, 0.0)
         ends = [
-            _losses(model, x_adv[:, None] + shift * v, y, mask, loss, target)
+            _losses(model, x_adv[:, None].add(v, alpha=shift), y, mask, loss, target)
             for shift in (delta, -delta)
         ]
         total += torch.einsum("bn,bncl->bcl", (ends[0] - ends[1]) / (2 * delta), v)

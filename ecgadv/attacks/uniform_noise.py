@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.checks import check_shapes, check_values
+from ecgadv.border import signals
 from ecgadv.threat import Threat
 
 
@@ -23,6 +23,5 @@ def uniform_noise(
 
     Raises EcgadvError for bad shapes or values.
     """
-    check_shapes(x, y, mask)
-    check_values(x, threat)
-    return threat.random_start(x.detach(), mask=mask, generator=generator)
+    x, _, mask = signals.admit(x, y, threat, mask, generator, soft=True)
+    return threat.random_start(x, mask=mask, generator=generator)

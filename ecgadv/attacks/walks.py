@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ecgadv.models import forward
+from ecgadv.border.networks import forward
 
 if TYPE_CHECKING:
     from ecgadv.attacks.boundary import Boundary

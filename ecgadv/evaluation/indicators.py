@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.frozen import frozen
-from ecgadv.attacks.gradient import input_gradient
+from ecgadv.attacks.gradient import LOSSES, input_gradient
+from ecgadv.border import arrays, options, signals
+from ecgadv.border.arrays import HELD, NOT_ATTACKED
+from ecgadv.border.networks import attacked
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.robustness import HELD, NOT_ATTACKED, check_flags
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,11 @@ def zero_gradients(
         loss: "ce", "margin" or "dlr".
         threshold: largest share that passes.
     """
-    with frozen(model):
-        start = x.detach().clone().requires_grad_()
-        logits, gradient = input_gradient(model, start, y, mask, loss)
+    options.word("attack loss", loss, LOSSES)
+    x = signals.signals("x", x)
+    y, mask = signals.labels("y", y, x), signals.padding(mask, x)
+    with attacked(model, y) as network:
+        logits, gradient = input_gradient(network, x.clone().requires_grad_(), y, mask, loss)
     if mask is not None:
         gradient = torch.where(mask, gradient, 0.0)
     flat = gradient.flatten(-2)
@@ -142,12 +145,12 @@ def zero_gradients(
 
 def _common(**flags: np.ndarray) -> list[np.ndarray]:
     """Return the flags on the examples that were attacked in all of them."""
-    arrays = [check_flags(held, name=name) for name, held in flags.items()]
-    if len({len(held) for held in arrays}) > 1:
-        sizes = {name: len(held) for name, held in zip(flags, arrays, strict=True)}
+    checked = [arrays.flags(held, name=name) for name, held in flags.items()]
+    if len({len(held) for held in checked}) > 1:
+        sizes = {name: len(held) for name, held in zip(flags, checked, strict=True)}
         raise EcgadvError(f"flags of unequal length {sizes}; give the same examples to each")
-    common = np.all([held != NOT_ATTACKED for held in arrays], axis=0)
-    return [held[common] for held in arrays]
+    common = np.all([held != NOT_ATTACKED for held in checked], axis=0)
+    return [held[common] for held in checked]
 
 
 def _mean(values: np.ndarray) -> float:

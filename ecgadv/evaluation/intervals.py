@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ecgadv.border import arrays
+from ecgadv.border.arrays import NOT_ATTACKED
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.resampling import draw_examples, draw_patients
-from ecgadv.evaluation.robustness import NOT_ATTACKED, check_flags
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 
@@ -116,7 +117,7 @@ def mcnemar(held_a: np.ndarray, held_b: np.ndarray) -> McNemar:
     is `min(1, 2 P(X <= min(only_a, only_b)))`, X binomial of only_a + only_b fair draws. Only
     examples attacked in both count; without a difference p is 1.
     """
-    a, b = check_flags(held_a, name="held_a"), check_flags(held_b, name="held_b")
+    a, b = arrays.flags(held_a, name="held_a"), arrays.flags(held_b, name="held_b")
     if a.shape != b.shape:
         raise EcgadvError(f"{len(a)} against {len(b)} examples; pair the same examples")
     both = (a != NOT_ATTACKED) & (b != NOT_ATTACKED)

@@ -8,21 +8,24 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ecgadv.border import arrays
+from ecgadv.border.arrays import HELD, NOT_ATTACKED
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.robustness import HELD, NOT_ATTACKED, check_flags
 
 
 def confusion(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
     """Count the pairs of true class (row) and predicted class (column): int64 (K, K)."""
-    pred, y = _labels(pred, n_classes, "prediction"), _labels(y, n_classes, "label")
-    if pred.shape != y.shape:
-        raise EcgadvError(f"{len(pred)} predictions for {len(y)} labels; give one each")
+    pred, y = _pairs(pred, y, n_classes)
     return np.bincount(y * n_classes + pred, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def accuracy(pred: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> float:
     """Return the share of right predictions, each counted with its weight (default 1)."""
-    return float(np.average(np.asarray(pred) == np.asarray(y), weights=weights))
+    pred, y = _pairs(pred, y)
+    if weights is not None:
+        weights = arrays.array("weights", weights)
+        arrays.one_each("weights", weights, y)
+    return float(np.average(pred == y, weights=weights))
 
 
 def sensitivity(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
@@ -75,8 +78,9 @@ def f1_among(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
         pred: uint8 (N,), the class, or 255 where there is no prediction.
         y: labels (N,).
     """
-    seen = np.asarray(pred) != NOT_ATTACKED
-    counts = confusion(np.asarray(pred)[seen], np.asarray(y)[seen], n_classes)
+    pred, y = _pairs(pred, y)
+    seen = pred != NOT_ATTACKED
+    counts = confusion(pred[seen], y[seen], n_classes)
     every = np.bincount(y, minlength=n_classes)
     weights = np.where(every > 0, _ratio(every, counts.sum(axis=1)), 0.0)
     counts = counts * weights[:, None]
@@ -85,16 +89,15 @@ def f1_among(pred: np.ndarray, y: np.ndarray, n_classes: int) -> np.ndarray:
 
 def held_by_class(held: np.ndarray, y: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Count held and attacked examples of every class: two int64 arrays (K,)."""
-    held, y = check_flags(held), _labels(y, n_classes, "label")
-    if held.shape != y.shape:
-        raise EcgadvError(f"{len(held)} flags for {len(y)} labels; give one each")
+    held, y = arrays.flags(held), arrays.classes("label", y, n_classes)
+    arrays.one_each("flags", held, y)
     attacked = np.bincount(y[held != NOT_ATTACKED], minlength=n_classes)
     return np.bincount(y[held == HELD], minlength=n_classes), attacked
 
 
 def class_weights(y: np.ndarray, n_classes: int, *, balanced: bool = False) -> np.ndarray:
     """Return the weight of every class (K,): its share of y, or equal for those that occur."""
-    counts = np.bincount(_labels(y, n_classes, "label"), minlength=n_classes)
+    counts = np.bincount(arrays.classes("label", y, n_classes), minlength=n_classes)
     weights = (counts > 0).astype(float) if balanced else counts
     return weights / weights.sum()
 
@@ -168,14 +171,10 @@ def acc_robust(clean: np.ndarray | float, area: np.ndarray | float) -> np.ndarra
     return np.sqrt(clean * area) if np.ndim(area) else float(np.sqrt(clean * area))
 
 
-def _labels(values: np.ndarray, n_classes: int, what: str) -> np.ndarray:
-    values = np.asarray(values)
-    if values.ndim != 1 or not len(values):
-        raise EcgadvError(f"{what}s of shape {values.shape}; give at least one, as (N,)")
-    wrong = (values < 0) | (values >= n_classes)
-    if wrong.any():
-        raise EcgadvError(f"{what} {values[wrong][0]}; classes run from 0 to {n_classes - 1}")
-    return values.astype(np.int64)
+def _pairs(pred, y, n_classes: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    pred, y = arrays.classes("prediction", pred, n_classes), arrays.classes("label", y, n_classes)
+    arrays.one_each("predictions", pred, y)
+    return pred, y
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

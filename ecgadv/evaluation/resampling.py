@@ -10,9 +10,10 @@ number of examples that count: those attacked in all rows.
 
 import numpy as np
 
+from ecgadv.border import arrays
+from ecgadv.border.arrays import HELD, NOT_ATTACKED
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.metrics import class_weights, weigh
-from ecgadv.evaluation.robustness import HELD, NOT_ATTACKED, check_flags
 
 
 def draw_examples(
@@ -102,9 +103,8 @@ def draw_patients(
 
 def _checked(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return flags, labels, and which examples were attacked in all rows (N,)."""
-    rows, y = check_flags(rows), np.asarray(y)
-    if rows.shape[1:] != y.shape:
-        raise EcgadvError(f"{rows.shape[-1]} flags for {len(y)} labels; give one each")
+    rows, y = arrays.flags(rows), np.asarray(y)
+    arrays.one_each("flags", rows[0], y)
     return rows, y, (rows != NOT_ATTACKED).all(axis=0)
 
 

@@ -11,14 +11,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.frozen import frozen
+from ecgadv.border import arrays, examples, options, signals
+from ecgadv.border.arrays import BROKEN, HELD, NOT_ATTACKED
+from ecgadv.border.examples import Array
+from ecgadv.border.networks import forward, frozen, home
 from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
 from ecgadv.threat import Threat
 
-BROKEN, HELD, NOT_ATTACKED = 0, 1, 255
+__all__ = [
+    "BROKEN",
+    "HELD",
+    "NOT_ATTACKED",
+    "attack_flags",
+    "attack_predictions",
+    "craft",
+    "flags_of",
+    "predict",
+    "worst_case",
+]
 BUDGET_TOLERANCE = 1e-5
-Array = np.ndarray | Tensor
+MOST_CLASSES = 255  # predictions are uint8, and 255 of them is NOT_ATTACKED
 
 
 def predict(
@@ -28,7 +40,7 @@ def predict(
 
     Args:
         model: network; its training flags are restored, batches go to its device.
-        x: examples (N, C, L), on any device.
+        x: examples (N, C, L), on any device; they take the type of the network's parameters.
         mask: (N, 1, L) bool, True where the recording is, or None.
         batch_size: examples in a forward pass.
 
@@ -36,10 +48,11 @@ def predict(
         float32 logits (N, K) on the CPU.
 
     Raises:
-        EcgadvError: a logit is NaN, or the arguments do not fit together.
+        EcgadvError: a logit is NaN, answers are no logits, or the arguments do not fit together.
     """
-    x, mask = _tensors(x, mask, batch_size)
-    device = _device(model, x)
+    x, mask = examples.examples(model, x, mask)
+    batch_size = options.whole("batch_size", batch_size)
+    device = home(model)[0] or x.device
     parts = []
     with frozen(model), torch.no_grad():
         for rows in torch.arange(len(x)).split(batch_size):
@@ -70,7 +83,9 @@ def attack_flags(
 
 def flags_of(predicted: np.ndarray, y: Array) -> np.ndarray:
     """Return the flags of predictions under attack (N,) with labels y (N,)."""
-    held = (predicted == np.asarray(y)).astype(np.uint8)
+    predicted, y = arrays.classes("prediction", predicted), arrays.classes("label", y)
+    arrays.one_each("predictions", predicted, y)
+    held = (predicted == y).astype(np.uint8)
     return np.where(predicted == NOT_ATTACKED, np.uint8(NOT_ATTACKED), held)
 
 
@@ -113,17 +128,17 @@ def attack_predictions(
         EcgadvError: NaN logits, a candidate out of range, or shapes that do not fit together.
         ValueError: the attack left its budget (from `Threat.check`, tolerance 1e-5).
     """
-    x, mask = _tensors(x, mask, batch_size)
-    y = torch.as_tensor(y)
-    if y.shape != x.shape[:1]:
-        raise EcgadvError(f"{tuple(y.shape)} labels for {len(x)} examples; give one label each")
-    chosen = _indices(candidates, len(x))
+    x, y, mask, batch_size = _checked(model, x, y, attack, threat, mask, batch_size)
+    chosen = examples.candidates(candidates, len(x))
     predicted = np.full(len(x), NOT_ATTACKED, dtype=np.uint8)
     if not len(chosen):
         return predicted
     clean = predict(model, x[chosen.to(x.device)], mask=_take(mask, chosen), batch_size=batch_size)
+    if clean.shape[1] > MOST_CLASSES:
+        raise EcgadvError(f"{clean.shape[1]} classes; predictions are kept of at most 255")
+    signals.labels_fit(y, clean)
     predicted[chosen.numpy()] = clean.argmax(-1).numpy()
-    right = chosen[clean.argmax(-1) == _take(y, chosen, torch.device("cpu"))]
+    right = chosen[clean.argmax(-1) == y[chosen]]
     done = len(chosen) - len(right)
     report = progress or (lambda n_done: None)
     report(done)
@@ -153,21 +168,22 @@ def craft(
     It serves transfer, where another network is to read them. Arguments and errors are those of
     `attack_predictions`.
     """
-    x, mask = _tensors(x, mask, batch_size)
+    x, y, mask, batch_size = _checked(model, x, y, attack, threat, mask, batch_size)
     every = torch.arange(len(x))
-    made = _crafted(model, x, torch.as_tensor(y), attack, threat, mask, every, batch_size, seed)
+    made = _crafted(model, x, y, attack, threat, mask, every, batch_size, seed)
     return torch.cat([x_adv.cpu() for _, x_adv, _ in made])
 
 
 def _crafted(model, x, y, attack, threat, mask, chosen, batch_size, seed):
     """Yield (rows, examples, mask) of each batch of the chosen ones, checked against the threat."""
-    device = _device(model, x)
+    device, seed = home(model)[0] or x.device, options.whole("seed", seed, least=0)
     for k, rows in enumerate(chosen.split(batch_size) if len(chosen) else ()):
         batch, labels, batch_mask = (_take(values, rows, device) for values in (x, y, mask))
         local = threat.take(rows)
-        x_adv = attack(
-            model, batch, labels, local, mask=batch_mask, generator=_generator(seed, k, device)
-        )
+        # A copy: what an attack did to its input would not show in a comparison with it.
+        given = batch.clone(), labels, local
+        x_adv = attack(model, *given, mask=batch_mask, generator=_generator(seed, k, device))
+        x_adv = examples.made(x_adv, batch)
         local.check(x_adv, batch, batch_mask, tol=BUDGET_TOLERANCE)
         yield rows, x_adv, batch_mask
 
@@ -193,7 +209,7 @@ def worst_case(flags: Mapping[str, np.ndarray], *, among: np.ndarray | None = No
     lengths = {name: len(held) for name, held in flags.items()}
     if len(set(lengths.values())) > 1:
         raise EcgadvError(f"flags of unequal length {lengths}; give the same examples to each")
-    stacked = np.stack([check_flags(held, name=name) for name, held in flags.items()])
+    stacked = np.stack([arrays.flags(held, name=name) for name, held in flags.items()])
     if among is not None:
         stacked = np.where(np.asarray(among, dtype=bool), stacked, np.uint8(NOT_ATTACKED))
     worst = stacked.min(axis=0)  # 0 < 1 < 255 is exactly the order that is wanted
@@ -207,37 +223,15 @@ def worst_case(flags: Mapping[str, np.ndarray], *, among: np.ndarray | None = No
     return worst
 
 
-def check_flags(held: np.ndarray, *, name: str = "held") -> np.ndarray:
-    """Return flags as uint8 after checking that they hold nothing but 0, 1 and 255."""
-    held = np.asarray(held)
-    wrong = ~np.isin(held, (BROKEN, HELD, NOT_ATTACKED))
-    if wrong.any():
-        raise EcgadvError(
-            f"flag {held[wrong][0]} in {name!r}; flags are 1 held, 0 broken, 255 not attacked"
-        )
-    return held.astype(np.uint8)
-
-
-def _tensors(x: Array, mask: Array | None, batch_size: int) -> tuple[Tensor, Tensor | None]:
-    x = torch.as_tensor(x)
-    if x.ndim != 3 or not len(x):
-        raise EcgadvError(f"examples of shape {tuple(x.shape)}; give at least one, as (N, C, L)")
-    if batch_size < 1:
-        raise EcgadvError(f"batch_size {batch_size}; give at least 1")
-    if mask is None:
-        return x, None
-    mask = torch.as_tensor(mask)
-    if mask.shape != (len(x), 1, x.shape[-1]):
-        raise EcgadvError(
-            f"mask of shape {tuple(mask.shape)} for examples {tuple(x.shape)}; give (N, 1, L)"
-        )
-    return x, mask
-
-
-def _device(model: nn.Module, x: Tensor) -> torch.device:
-    """Return the device of the model, or that of x for a model without parameters."""
-    parameter = next(model.parameters(), None)
-    return x.device if parameter is None else parameter.device
+def _checked(model, x, y, attack, threat, mask, batch_size):
+    """Return x, y, mask and the size of a batch as the code behind the border assumes them."""
+    x, mask = examples.examples(model, x, mask)
+    y = torch.from_numpy(arrays.classes("label", y))
+    arrays.one_each("labels", y, x, what="examples")
+    signals.fits(threat, x)
+    if not callable(attack):
+        raise EcgadvError(f"the attack is {attack!r}; give a function, such as attacks.fgsm")
+    return x, y, mask, options.whole("batch_size", batch_size)
 
 
 def _take(values: Tensor | None, rows: Tensor, device: torch.device | None = None):
@@ -245,22 +239,6 @@ def _take(values: Tensor | None, rows: Tensor, device: torch.device | None = Non
     if values is None:
         return None
     return values[rows.to(values.device)].to(device or values.device)
-
-
-def _indices(candidates: Array | None, n: int) -> Tensor:
-    """Return the candidates as sorted unique indices (M,) on the CPU."""
-    if candidates is None:
-        return torch.arange(n)
-    candidates = torch.as_tensor(candidates).cpu()
-    if candidates.dtype == torch.bool:
-        if candidates.shape != (n,):
-            raise EcgadvError(f"candidates of shape {tuple(candidates.shape)}; give ({n},) bools")
-        return candidates.nonzero().flatten()
-    candidates = candidates.long().unique()
-    if len(candidates) and not 0 <= candidates[0] <= candidates[-1] < n:
-        wrong = int(candidates[0] if candidates[0] < 0 else candidates[-1])
-        raise EcgadvError(f"candidate {wrong} is out of range; indices run from 0 to {n - 1}")
-    return candidates
 
 
 def _generator(seed: int, batch: int, device: torch.device) -> torch.Generator:

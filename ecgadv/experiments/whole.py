@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from safetensors.numpy import load
 
+from ecgadv.border import arrays as border
+from ecgadv.border.arrays import NOT_ATTACKED
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
-from ecgadv.evaluation.robustness import NOT_ATTACKED, check_flags
 from ecgadv.experiments.config import Config, from_dict
 from ecgadv.experiments.store import WEIGHTS, Record
 from ecgadv.experiments.unfinished import Arrays
@@ -72,13 +73,13 @@ def _check_arrays(config: Config, arrays: Arrays, classes: int) -> None:
     for attack in config.attacks:
         for eps in attack.eps:
             name = f"held/{attack.name}/{eps:g}"
-            check_flags(_array(arrays, name, (n,), "u"), name=name)
+            border.flags(_array(arrays, name, (n,), "u"), name=name)
             if attack.predictions:
                 name = f"predicted/{attack.name}/{eps:g}"
                 read = _array(arrays, name, (n,), "u")
                 _require(((read < classes) | (read == NOT_ATTACKED)).all(), f"{name} is no class")
     for eps in config.proof:
-        check_flags(_array(arrays, f"proved/{eps:g}", (n,), "u"), name=f"proved/{eps:g}")
+        border.flags(_array(arrays, f"proved/{eps:g}", (n,), "u"), name=f"proved/{eps:g}")
     if config.boundary:
         pairs = len(_array(arrays, f"boundary/{WALKS[0]}", None, "i"))
         for name in WALKS:

@@ -1,12 +1,15 @@
 """Networks: each maps a batch (..., B, C, L) to logits (..., B, K)."""
 
-from torch import Tensor, nn
+from torch import nn
 
+from ecgadv.border.networks import forward
 from ecgadv.errors import EcgadvError
 from ecgadv.models.beat_cnn import BeatCNN
 from ecgadv.models.beat_mlp import BeatMLP
 from ecgadv.models.han_cnn import HanCNN
 from ecgadv.models.memory import keep_freed_memory
+
+__all__ = ["FIXED_LENGTH", "MODELS", "BeatCNN", "BeatMLP", "HanCNN", "build", "forward"]
 
 keep_freed_memory()
 
@@ -19,10 +22,3 @@ def build(name: str, **options) -> nn.Module:
     if name not in MODELS:
         raise EcgadvError(f"unknown model {name!r}; choose one of {', '.join(sorted(MODELS))}")
     return MODELS[name](**options)
-
-
-def forward(model: nn.Module, x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return the logits of `x`; the mask is passed on only to a network that uses one."""
-    if getattr(model, "uses_mask", False):
-        return model(x, mask=mask)
-    return model(x)
