@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test book demo serve bench clean distclean constraints
+.PHONY: help setup test mutants book demo serve bench clean distclean constraints
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ setup: $(STAMP) ## make .venv with every package at its pinned version
 test: $(STAMP) ## check the style and run the tests (without network)
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+mutants: $(STAMP) ## put small bugs into the package and see whether tests notice (ARGS=--help)
+	@$(BIN)/python tests/mutants.py $(ARGS)
 
 demo: $(STAMP) ## run the experiments on the embedded synthetic beats
 	$(BIN)/ecgadv run paper-b --profile demo

@@ -127,7 +127,7 @@ def test_an_old_python_is_told_in_one_line(tmp_path):
 
 def test_make_help_names_every_command():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("setup", "test", "book", "serve", "clean", "bench", "demo"):
+    for target in ("setup", "test", "mutants", "book", "serve", "clean", "bench", "demo"):
         assert f"make {target}" in done.stdout
 
 
