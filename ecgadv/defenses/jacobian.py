@@ -5,15 +5,15 @@ from torch import Tensor, nn
 
 from ecgadv.defenses.cross_entropy import mean_cross_entropy
 from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
+from ecgadv.models import forward, pullback
+from ecgadv.models.slopes import Pull
 
 
-def penalty(logits: Tensor, x: Tensor, *, norm: str, divisor: int) -> Tensor:
+def penalty(logits: Tensor, pull: Pull, *, norm: str, divisor: int) -> Tensor:
     """Return (1 / (B * divisor)) sum_n sum_c ||d z_c(x_n) / d x_n||, summed over seeds.
 
     Args:
-        logits: (..., B, K), computed from x, which requires grad.
-        x: (..., B, C, L).
+        logits, pull: (..., B, K) and what gives their slopes, from `ecgadv.models.pullback`.
         norm: "l1" for the L1 norm, "l2" for the squared L2 norm.
         divisor: what the authors divide by beside the batch size: their X.size(1), which is 187
             on beats stored as (B, 187) and 1 on recordings stored as (B, 1, L) (row B7).
@@ -21,12 +21,11 @@ def penalty(logits: Tensor, x: Tensor, *, norm: str, divisor: int) -> Tensor:
     if norm not in ("l1", "l2"):
         raise EcgadvError(f"unknown norm {norm!r} of the Jacobian; choose l1 or l2")
     classes = logits.shape[-1]
-    # One vectorised pass over the K rows of the Jacobian instead of K backward passes.
     rows = torch.eye(classes, dtype=logits.dtype, device=logits.device)
     rows = rows.view(classes, *[1] * (logits.dim() - 1), classes).expand(classes, *logits.shape)
-    (jacobian,) = torch.autograd.grad(logits, x, rows, create_graph=True, is_grads_batched=True)
+    jacobian = pull(rows)
     total = jacobian.abs().sum() if norm == "l1" else jacobian.square().sum()
-    return total / (x.shape[-3] * divisor)
+    return total / (logits.shape[-2] * divisor)
 
 
 def loss(
@@ -50,11 +49,8 @@ def loss(
             with dropout and batch norm it sees other dropped units, and the running statistics
             move twice (row A14).
     """
-    inputs = x.detach().requires_grad_()
-    if own_pass:
-        entropy = mean_cross_entropy(forward(model, x, mask), y)
-        logits = forward(model, inputs, mask)
-    else:
-        logits = forward(model, inputs, mask)
+    entropy = mean_cross_entropy(forward(model, x, mask), y) if own_pass else None
+    logits, pull = pullback(model, x, mask)
+    if not own_pass:
         entropy = mean_cross_entropy(logits, y)
-    return entropy + beta * penalty(logits, inputs, norm=norm, divisor=divisor)
+    return entropy + beta * penalty(logits, pull, norm=norm, divisor=divisor)

@@ -23,6 +23,7 @@ from ecgadv.experiments.evaluate import threat as budget
 from ecgadv.experiments.session import load_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
+from ecgadv.models import pullback
 from ecgadv.pages.markdown import Markdown
 from ecgadv.results.records import Results
 from ecgadv.results.result import Result
@@ -214,10 +215,9 @@ def noise_to_signal(subjects: Sequence[Subject]) -> Table:
         "beats": [],
     }
     for subject in subjects:
-        x = subject.x.clone().requires_grad_()
-        logits = subject.model(x)
+        logits, pull = pullback(subject.model, subject.x)
         ratio = nsr.noise_to_signal(
-            logits, x, subject.y, max_noise=1.0, stabiliser=0.01, gate=False
+            logits, pull, subject.y, max_noise=1.0, stabiliser=0.01, gate=False
         ).detach()
         signal = logits.detach().gather(1, subject.y[:, None])[:, 0]
         right = logits.detach().argmax(1) == subject.y
