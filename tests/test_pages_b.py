@@ -331,6 +331,7 @@ def test_flags_of_every_beat_can_be_downloaded(mlp, tmp_path):
 
 def test_the_band_lies_between_what_is_proved_and_what_attacks_leave(tmp_path):
     proved = {"proved/0.01": held(2 / 3), "proved/0.05": held(1 / 3)}
+    proved["held/sap/0.01"] = held(0)  # SAP may leave [0, 1], where nothing is proved
     write(tmp_path, "beatwise/mlp/nsr-0.4/faithful", shares=(1, 2 / 3, 1 / 3), flags=proved)
     shown = chosen_b.chosen(results(tmp_path), "mlp")
     drawing = drawings_b.brackets(shown, FACTS)
@@ -338,7 +339,7 @@ def test_the_band_lies_between_what_is_proved_and_what_attacks_leave(tmp_path):
     columns = zip(*(drawing.data[k] for k in ("series", drawings_b.EPS_AXIS)), strict=True)
     values = dict(zip(columns, drawing.data[drawings_b.ACCURACY_AXIS], strict=True))
     assert values["proved", 0.01] == pytest.approx(2 / 3)
-    assert values["worst case of all attacks", 0.01] == 1
+    assert values["worst case within [0, 1]", 0.01] == 1
     assert values["proved", 0.1] == 0
     assert "NSR, beta 0.4 between 66.7 and 100.0" in drawing.alt
     (row,) = rows(tables_b.bracket(shown))

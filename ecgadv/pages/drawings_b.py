@@ -94,9 +94,10 @@ def curve(result: Result, attack: str) -> Line:
 
 
 def brackets(results: Mapping[str, Result | None], facts: dict | None) -> Drawing | NotRun:
-    """Draw what is certain: accuracy lies between what is proved and the worst case of all attacks.
+    """Draw what is certain: accuracy lies between what is proved and what attacks leave.
 
-    One panel a defense, the band between the two lines being what neither settles.
+    One panel a defense, the band between the two lines being what neither settles. Attacks that may
+    leave the range of the data are outside what is proved, and do not count.
     """
     found = [result for result in results.values() if result and result.proof]
     if not found:
@@ -105,9 +106,9 @@ def brackets(results: Mapping[str, Result | None], facts: dict | None) -> Drawin
     for result in found:
         levels = [0.0, *result.proof]
         proved = [result.accuracy_proved(eps).value for eps in levels]
-        left = [result.accuracy(WORST, eps).value for eps in levels]
+        left = [result.accuracy(IN_RANGE, eps).value for eps in levels]
         parts[result.name] = {
-            "worst case of all attacks": Line(levels, left, look=0),
+            "worst case within [0, 1]": Line(levels, left, look=0),
             "proved": Line(levels, proved, proved, left, look=1),
         }
         low, high = percent(proved[1]), percent(left[1])
@@ -115,8 +116,8 @@ def brackets(results: Mapping[str, Result | None], facts: dict | None) -> Drawin
     fig, data = panels(parts, x=EPS_AXIS, y=ACCURACY_AXIS, area_to=AREA_TO, root=True)
     caption = (
         f"Class-balanced accuracy of the {found[0].network.upper()} that attacks leave (the worst "
-        "case of all) and that is proved (backward linear bounds, alpha-CROWN): the true accuracy "
-        f"lies in the band between; {sample(found, WORST)}; means over seeds; "
+        "case within [0, 1], so without SAP) and that is proved (backward linear bounds, "
+        f"alpha-CROWN): the true accuracy lies in the band between; {sample(found, IN_RANGE)}; means over seeds; "
         f"{units.in_words(facts, AREA_TO)}. Square-root axis."
     )
     alt = f"Two falling lines a panel. Percent at eps {found[0].proof[0]:g}: {'; '.join(said)}."

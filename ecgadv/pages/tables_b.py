@@ -91,7 +91,10 @@ def headline(results: dict[str, Result | None]) -> Table:
 
 
 def bracket(results: dict[str, Result | None]) -> Table:
-    """Return the class-balanced accuracy that is proved, and that attacks leave, by noise level."""
+    """Return the class-balanced accuracy that is proved, and that attacks leave, by noise level.
+
+    Attacks that may leave the range of the data are outside what is proved, and do not count.
+    """
     ran = [result for result in results.values() if result and result.proof]
     head = ["defense", f"clean, %{_n(result.attacked(WORST) for result in ran)}"]
     levels = ran[0].proof[:2] if ran else []
@@ -100,7 +103,7 @@ def bracket(results: dict[str, Result | None]) -> Table:
     for result in ran:
         cells = [percent(result.accuracy(WORST, 0).value)]
         for eps in levels:
-            pair = result.accuracy_proved(eps), result.accuracy(WORST, eps)
+            pair = result.accuracy_proved(eps), result.accuracy(IN_RANGE, eps)
             cells += [percent(found.value) for found in pair]
         rows.append((result.name, *cells))
     return of_rows(head, rows)
