@@ -117,7 +117,8 @@ def brackets(results: Mapping[str, Result | None], facts: dict | None) -> Drawin
     caption = (
         f"Class-balanced accuracy of the {found[0].network.upper()} that attacks leave (the worst "
         "case within [0, 1], so without SAP) and that is proved (backward linear bounds, "
-        f"alpha-CROWN): the true accuracy lies in the band between; {sample(found, IN_RANGE)}; means over seeds; "
+        "alpha-CROWN): the true accuracy lies in the band between; "
+        f"{sample(found, IN_RANGE)}; means over seeds; "
         f"{units.in_words(facts, AREA_TO)}. Square-root axis."
     )
     alt = f"Two falling lines a panel. Percent at eps {found[0].proof[0]:g}: {'; '.join(said)}."
