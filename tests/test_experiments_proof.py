@@ -8,9 +8,10 @@ import tiny
 import torch
 
 from ecgadv.evaluation.bounds import proved_margins
-from ecgadv.experiments import evaluate, provenance
+from ecgadv.experiments import proofs, provenance
 from ecgadv.experiments.config import as_dict, from_dict
-from ecgadv.experiments.evaluate import PROOF_SLACK, subset
+from ecgadv.experiments.exposure import subset
+from ecgadv.experiments.proofs import PROOF_SLACK
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import Store
@@ -57,7 +58,7 @@ def test_a_later_record_of_the_same_weights_takes_the_proof_over(made, monkeypat
     def fail(*args, **options):
         raise AssertionError("proved again")
 
-    monkeypatch.setattr(evaluate, "proved_margins", fail)
+    monkeypatch.setattr(proofs, "proved_margins", fail)
     other = replace(CONFIG, attacks=tiny.ATTACKS[:2])
     record = run_once(other, 0, Session(made[0], released=None))
     assert record.run["taken_over"]["attacks"] == ["pgd-100", "proof"]
@@ -69,7 +70,7 @@ def test_verify_compares_what_is_proved(made, beats, monkeypatch):
     tiny.install(beats, monkeypatch.setattr)
     session = Session(Store("unused"), released=None)
     assert verify(made[1], session, retrain=False).largest == 0
-    monkeypatch.setattr(evaluate, "PROOF_SLACK", 1e9)
+    monkeypatch.setattr(proofs, "PROOF_SLACK", 1e9)
     changed = verify(made[1], session, retrain=False)
     assert changed.flags["proved/0.001"] > 0
     assert changed.numbers["proved 0.001, accuracy"][1] == 0

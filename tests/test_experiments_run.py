@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from ecgadv import data, machine
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import evaluate, run, session
+from ecgadv.experiments import evaluate, exposure, run, session
 from ecgadv.experiments.config import Attack, as_dict, run_key, training_key
 from ecgadv.experiments.run import Session, run_once, train_missing
 from ecgadv.experiments.store import Record, Store
@@ -268,12 +268,12 @@ def test_a_fresh_network_depends_on_its_seed_alone(beats):
 
 def test_the_attacked_few_are_the_same_and_balanced():
     y = np.repeat([0, 1, 2], [50, 10, 3])
-    chosen = evaluate.subset(y, 5)
+    chosen = exposure.subset(y, 5)
     assert np.bincount(y[chosen]).tolist() == [5, 5, 3]
-    assert np.array_equal(chosen, evaluate.subset(y, 5))
-    assert evaluate.subset(y, None).all()
+    assert np.array_equal(chosen, exposure.subset(y, 5))
+    assert exposure.subset(y, None).all()
     # Fewer are a part of more, so that attacks on few and on many share their examples.
-    assert not (evaluate.subset(y, 3) & ~chosen).any()
+    assert not (exposure.subset(y, 3) & ~chosen).any()
 
 
 @pytest.mark.parametrize("middle", [0.02, 0.2])

@@ -6,6 +6,7 @@ before there were sums have none: they are read unchecked, and `sealed` is False
 """
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ SUMS = "sha256"
 
 
 @dataclass(frozen=True)
-class Described:
+class Described(ABC):
     """A folder with a description; its subclasses say which, and how to mend it."""
 
     path: Path
@@ -63,12 +64,14 @@ class Described:
         return EcgadvError(f"{self.title} is damaged ({name}: {why(error)}); {self.mend}")
 
     @property
+    @abstractmethod
     def title(self) -> str:
-        raise NotImplementedError
+        """What an error calls the folder."""
 
     @property
+    @abstractmethod
     def mend(self) -> str:
-        raise NotImplementedError
+        """What an error says to do when the folder is damaged."""
 
     @cached_property
     def _whole(self) -> dict:

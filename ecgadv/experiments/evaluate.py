@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from ecgadv import attacks, data
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
-from ecgadv.evaluation.bounds import proved_margins
 from ecgadv.evaluation.robustness import (
     BROKEN,
     NOT_ATTACKED,
@@ -19,17 +18,16 @@ from ecgadv.evaluation.robustness import (
     flags_of,
     predict,
 )
-from ecgadv.experiments import pairs
+from ecgadv.experiments import pairs, proofs
 from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.earlier import Earlier
+from ecgadv.experiments.exposure import subset, threat
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.unfinished import Arrays, Unfinished
 from ecgadv.models.precision import computing_in
 from ecgadv.threat import Threat
 from ecgadv.training import OutOfTime
 
-# The range a signal can take, by the unit of the data; None where there is no physical bound.
-BOUNDS = {"normalised": (0.0, 1.0)}
 ATTACKS = {
     "uniform-noise": attacks.uniform_noise,
     "fgsm": attacks.fgsm,
@@ -41,15 +39,7 @@ ATTACKS = {
 }
 # Examples in a batch: what fits a device, and on a CPU its cache.
 BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64}
-# Logits are of the order of 1 and rounded in float32: a smaller proved margin is no proof.
-PROOF_SLACK = 1e-4
 HAN_CLASSES = 3  # N, AF and O: Han's F1 leaves the last class, noise, out (row A19)
-
-
-def threat(unit: str, eps: float, *, bounded: bool = True, norm: str = "linf") -> Threat:
-    """Return the threat of that size on data in `unit`, clipped to its range if `bounded`."""
-    low, high = BOUNDS.get(unit, (None, None)) if bounded else (None, None)
-    return Threat(eps, norm=norm, low=low, high=high, unit=unit)
 
 
 def evaluate(
@@ -119,7 +109,7 @@ class _Evaluation:
                 ends = {eps: arrays["predicted"] for eps, arrays in found[attack.name].items()}
                 numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
         if self.config.proof:
-            proved = self._proofs()
+            proved = proofs.proved(self)
             examples |= {f"proved/{eps:g}": flags for eps, flags in proved.items()}
             numbers["proved"] = self._attacked(proved, clean_held)
         if self.config.boundary:
@@ -208,34 +198,6 @@ class _Evaluation:
             options["step_size"] = max(least, options.pop("relative_step") * eps)
         return partial(ATTACKS[attack.method], **options)
 
-    def _proofs(self) -> dict[float, np.ndarray]:
-        """Return at each eps which examples are proved to hold: 1, 0, or 255 not looked at."""
-        found: dict[float, np.ndarray] = {}
-        for eps in sorted(self.config.proof):
-            self.report(f"proof at eps {eps:g}", 0.0)
-            known = self.earlier and self.earlier.proved(eps)
-            if known is None:
-                known = self.unfinished.once(f"proved-{eps:g}", partial(self._proof, eps, found))
-            found[eps] = known["proved"]
-        return found
-
-    def _proof(self, eps: float, before: dict[float, np.ndarray]) -> Arrays:
-        """Prove what can be proved at one eps, of what is proved at the next smaller one."""
-        chosen = subset(self.y, self.config.proof_per_class)
-        open_ = chosen & (self.prediction == self.y)
-        if before:  # a smaller ball lies within the larger one
-            open_ &= before[max(before)] == 1
-        proved = np.where(chosen, np.uint8(0), np.uint8(NOT_ATTACKED))
-        index = np.flatnonzero(open_)
-        margins = proved_margins(
-            self.model,
-            self.x[index],
-            torch.from_numpy(self.y[index]),
-            threat(self.dataset.unit, eps),
-        )
-        proved[index] = (margins > PROOF_SLACK).numpy()
-        return {"proved": proved}
-
     def _threat(self, attack: Attack, eps: float) -> Threat:
         return threat(self.dataset.unit, eps, bounded=attack.bounded)
 
@@ -301,18 +263,6 @@ class _Evaluation:
             "macro_f1": [_number(s.mean()) for s in scores],
             "han_f1": [_number(s[:HAN_CLASSES].mean()) for s in scores],
         }
-
-
-def subset(y: np.ndarray, per_class: int | None) -> np.ndarray:
-    """Return which test examples are attacked: all, or the same random few of each class."""
-    chosen = np.ones(len(y), bool)
-    if per_class is None:
-        return chosen
-    rng = np.random.default_rng(0)
-    for label in np.unique(y):
-        members = rng.permutation(np.flatnonzero(y == label))
-        chosen[members[per_class:]] = False
-    return chosen
 
 
 def _number(value: float) -> float | None:

@@ -16,7 +16,8 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import predict
 from ecgadv.experiments import cost, described, earlier, provenance
 from ecgadv.experiments.config import Config, as_dict, run_key, training_key
-from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate, threat
+from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate
+from ecgadv.experiments.exposure import threat
 from ecgadv.experiments.session import Session, fresh_model, load_model, source_of
 from ecgadv.experiments.store import WEIGHTS, Record, Trained
 from ecgadv.experiments.unfinished import Unfinished

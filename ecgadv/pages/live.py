@@ -19,7 +19,7 @@ from ecgadv.evaluation import metrics
 from ecgadv.evaluation.indicators import Indicator, gains_from_more_steps, zero_gradients
 from ecgadv.evaluation.robustness import attack_flags, predict
 from ecgadv.experiments.config import from_dict
-from ecgadv.experiments.evaluate import threat as budget
+from ecgadv.experiments.exposure import threat as budget
 from ecgadv.experiments.session import load_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line

@@ -19,7 +19,7 @@ from ecgadv import attacks, data, figures
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.robustness import BROKEN, predict
 from ecgadv.experiments.config import Config, from_dict
-from ecgadv.experiments.evaluate import threat as budget
+from ecgadv.experiments.exposure import threat as budget
 from ecgadv.experiments.session import load_model
 from ecgadv.experiments.store import Record, find, released_folder
 from ecgadv.figures.panels import Drawing, NotRun
