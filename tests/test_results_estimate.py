@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecgadv.evaluation.intervals import t_quantile
-from ecgadv.results.estimate import estimate
+from ecgadv.results.estimate import NO_DIFFERENCE, estimate, told
 
 
 def of(*seeds):
@@ -35,3 +35,16 @@ def test_only_what_every_seed_attacked_counts():
     found = of([1, 1, 0, 255], [255, 1, 0, 0])  # apart they are 2/3 and 1/3, together 1/2 twice
     assert (found.value, found.both.n_examples) == (0.5, 2)
     assert (found.seeds.low, found.seeds.high) == (0.5, 0.5)
+
+
+def test_sentences_write_shares_and_differences_with_their_ends():
+    found = of([1, 1, 0, 0])
+    assert f"{found:%}" == "50.0\u00a0%"
+    assert f"{found:%i}" == "50.0\u00a0% [0.0,\u00a0100.0]"
+    assert f"{found:points i}" == "+50.0 [+0.0,\u00a0+100.0]"
+
+
+def test_a_difference_is_clear_where_both_intervals_leave_out_nothing():
+    surely, unsure = of([1, 1], [1, 1]), of([1, 0], [1, 0])
+    assert told(surely, "more", "less") == "more"
+    assert told(unsure, "more", "less") == NO_DIFFERENCE

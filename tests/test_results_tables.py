@@ -48,11 +48,15 @@ def test_values_are_means_over_seeds_of_the_flags(stores):
     assert (sap.n, sap.seeds, sap.strength) == (len(LABELS), "0 1", 0.4)
     assert len(sap["keys"].split()) == 2
     assert one(found, attack="proved", eps=0.01).value == pytest.approx(1 / 3)
-    assert one(found, attack="none").value == 1
+    assert one(found, attack="none", metric="accuracy").value == 1
+    assert one(found, attack="sap", eps=0.0).value == 1
     # Trapezoids over 0, .01, .05 and .1 of 1, 1, 2/3 and 1/3.
     area = (0.01 * 2 + 0.04 * (5 / 3) + 0.05 * 1) / 2 / 0.1
     assert one(found, attack="pgd-100", metric="auc").value == pytest.approx(area)
-    natural = results.estimates(stores, attack="sap", eps=0.1, weighting="natural", defense="nsr")
+    natural = results.estimates(
+        stores, attack="sap", eps=0.1, weighting="natural", metric="accuracy"
+    )
+    natural = natural[natural.defense == "nsr"]
     assert natural.value.item() == pytest.approx((4 + 8) / 2 / 12)
 
 

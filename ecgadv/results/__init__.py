@@ -7,6 +7,8 @@ examples(record)                                                        one row 
 `load`, `best` and `current` give the results behind them, record by record.
 """
 
+from ecgadv.results.estimate import told
+from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load
 from ecgadv.results.tables import differences, estimates, examples
 
@@ -15,8 +17,10 @@ __all__ = [
     "Results",
     "best",
     "current",
+    "difference",
     "differences",
     "estimates",
     "examples",
     "load",
+    "told",
 ]

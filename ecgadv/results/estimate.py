@@ -31,6 +31,37 @@ class Estimate:
         """The higher of the higher ends, likewise."""
         return float(np.nanmax([self.seeds.high, self.both.high]))
 
+    def __format__(self, form: str) -> str:
+        """Return a share or a difference as sentences write it.
+
+        "%" gives "28.5 %"; "%i" adds the outer ends, "28.5 % [24.0, 32.9]"; "points" and "points i"
+        give a difference in percentage points, "+17.1 [12.2, 22.0]", with its sign.
+        """
+        plain, signed = "{:.1f}".format, "{:+.1f}".format
+        number, ends = {
+            "%": (plain, ""),
+            "%i": (plain, plain),
+            "points": (signed, ""),
+            "points i": (signed, signed),
+        }[form]
+        text = number(100 * self.value) + ("\u00a0%" if form.startswith("%") else "")
+        if ends:
+            text += f" [{ends(100 * self.low)},\u00a0{ends(100 * self.high)}]"
+        return text
+
+
+NO_DIFFERENCE = "no clear difference"
+
+
+def told(gap: Estimate, more: str, less: str) -> str:
+    """Return the words for a difference that its interval allows.
+
+    It is clear where both intervals leave out 0, and then `more` or `less`.
+    """
+    if gap.low > 0:
+        return more
+    return less if gap.high < 0 else NO_DIFFERENCE
+
 
 def estimate(
     rows: np.ndarray,

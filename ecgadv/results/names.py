@@ -1,39 +1,17 @@
-"""Defenses in words, as pages call them, and the order in which tables list them."""
+"""What tables, figures and sentences call things, their order and look: words.toml, looked up."""
+
+import functools
+import tomllib
+from pathlib import Path
+from typing import Any
 
 from ecgadv.errors import EcgadvError
 
-# Paper B's order, then paper A's (PROTOCOLS 2.4), by the first part of a label's defense.
-ORDER = {
-    "paper-b": ("ce", "nsr", "jacobian", "at"),
-    "paper-a": ("ce", "at", "adt", "distillation", "initadt", "distadt", "jacobian", "nsr"),
-}
-_WORDS = {
-    "paper-b": {
-        "ce": "undefended",
-        "nsr": "NSR, beta {}",
-        "jacobian": "Jacobian, beta {}",
-        "at": "adversarial training, eps {}",
-    },
-    "paper-a": {
-        "ce": "undefended",
-        "at": "SAP adversarial training, eps {}",
-        "adt": "ADT, T = {}",
-        "distillation": "distillation, T = {}",
-        "initadt": "Init-ADT, T = {}",
-        "distadt": "Dist-ADT, T = {}",
-        "jacobian": "Jacobian, lambda {}",
-        "nsr": "NSR, beta {}",
-    },
-}
-# What a variant of paper A's networks changes; the others are told by their strength.
-_VARIANTS = {
-    "rescaled": "per millivolt",
-    "eval-labels": "labels in eval mode",
-    "eval-attack": "attack in eval mode",
-    "selected-on-test": "epoch chosen on the test part",
-    "last-epoch": "last epoch",
-}
-_UNITS = {"uV": " µV"}  # a share of a beat's range has no name
+
+@functools.cache
+def words() -> dict[str, Any]:
+    """Return words.toml."""
+    return tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 
 
 def plain(
@@ -43,28 +21,62 @@ def plain(
 
     Args:
         defense: the third part of a label.
-        experiment: paper-a or paper-b.
+        experiment: such as paper-b.
         variant: the fourth part of a label.
         unit: what one unit of the signal is, for the strength of an attack in training.
 
     Raises EcgadvError for a defense that the experiment does not know.
     """
     kind, _, strength = defense.partition("-")
-    words = _WORDS.get(experiment, {})
-    if kind not in words:
-        raise EcgadvError(f"no defense {defense!r} in {experiment}; choose one of {list(words)}")
-    said = words[kind].format(_number(strength) if strength else "")
-    if experiment == "paper-b":
-        return said
+    said = _defense(kind, experiment)["words"].format(_number(strength) if strength else "")
     if kind == "at":
-        said += _UNITS.get(unit, "")
-    return ", ".join(part for part in (said, _VARIANTS.get(variant)) if part)
+        said += words()["units"].get(unit, "")
+    changed = words()["variants"].get(experiment, {}).get(variant, {}).get("words")
+    return ", ".join(part for part in (said, changed) if part)
 
 
 def place(defense: str, experiment: str) -> tuple[int, float]:
     """Return the sort key of a defense within its experiment."""
     kind, _, strength = defense.partition("-")
-    return ORDER[experiment].index(kind), float(strength or 0)
+    _defense(kind, experiment)
+    return list(words()["defenses"][experiment]).index(kind), float(strength or 0)
+
+
+def look_of(defense: str, experiment: str, variant: str = "faithful") -> int:
+    """Return the number of a defense's look, the same in all figures of its experiment."""
+    kind, _, strength = defense.partition("-")
+    changed = words()["variants"].get(experiment, {}).get(variant, {})
+    about = _defense(kind, experiment)
+    return changed.get("look", about.get("looks", {}).get(strength, about["look"]))
+
+
+def attack_name(attack: str, experiment: str) -> str:
+    """Return an attack in words: "apgd-dlr" gives "Auto-PGD, DLR"."""
+    return words()["attacks-of"].get(experiment, {}).get(attack) or known("attacks", attack)
+
+
+def known(kind: str, key: str) -> Any:
+    """Return the entry of one of the tables of words.toml.
+
+    Raises EcgadvError for a key that it lacks.
+    """
+    table = words()[kind]
+    if key not in table:
+        raise EcgadvError(f"no {key!r} among the {kind} of words.toml; it has {', '.join(table)}")
+    return table[key]
+
+
+def level(eps: float, unit: str) -> str:
+    """Return a noise level with its unit: "10 µV", or "eps 0.1" as a share of a beat's range."""
+    name = words()["units"].get(unit)
+    return f"{eps:g}{name}" if name else f"eps {eps:g}"
+
+
+def _defense(kind: str, experiment: str) -> dict[str, Any]:
+    listed = words()["defenses"].get(experiment, {})
+    if kind not in listed:
+        raise EcgadvError(f"no defense {kind!r} in {experiment}; choose one of {list(listed)}")
+    return listed[kind]
 
 
 def _number(strength: str) -> str:

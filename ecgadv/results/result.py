@@ -12,8 +12,10 @@ from functools import cache, cached_property
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation import metrics
+from ecgadv.evaluation import metrics, scores
+from ecgadv.evaluation.intervals import seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
+from ecgadv.experiments.evaluate import HAN_CLASSES
 from ecgadv.experiments.store import Record
 from ecgadv.results.estimate import Estimate, estimate
 from ecgadv.results.names import plain
@@ -197,8 +199,20 @@ class Result:
         return int((self.held(attack, eps) != NOT_ATTACKED).all(axis=0).sum())
 
     def accuracy(self, attack: str, eps: float, *, balanced: bool = True) -> Estimate:
-        """Return the accuracy at one noise level."""
+        """Return the accuracy at one noise level; at eps 0, on all test examples."""
         return _accuracy(self, attack, eps, balanced)
+
+    def accuracy_before(self, attack: str, *, balanced: bool = True) -> Estimate:
+        """Return the accuracy without an attack, on the examples that this one saw."""
+        return _accuracy_before(self, attack, balanced)
+
+    def has_predictions(self, attack: str, eps: float) -> bool:
+        """Return whether the records kept the classes that the network read."""
+        return eps == 0 or f"predicted/{attack}/{eps:g}" in self._examples[0]
+
+    def f1(self, attack: str, eps: float, *, han: bool = False) -> Estimate:
+        """Return macro-F1 over all classes, or Han's over all but the last, noise (row A19)."""
+        return _f1(self, attack, eps, han)
 
     @property
     def proof(self) -> list[float]:
@@ -218,7 +232,7 @@ class Result:
         return _area(self, attack)
 
     def acc_robust(self, attack: str) -> Estimate:
-        """Return paper B's ACC_robust, on the examples that the attack saw."""
+        """Return paper B's ACC_robust, likewise."""
         return _acc_robust(self, attack)
 
     def area_rows(self, attack: str) -> tuple[list[float], np.ndarray]:
@@ -256,6 +270,21 @@ class Result:
 @cache
 def _accuracy(result: Result, attack: str, eps: float, balanced: bool) -> Estimate:
     return result.estimate(result.held(attack, eps)[:, None], balanced=balanced)
+
+
+@cache
+def _accuracy_before(result: Result, attack: str, balanced: bool) -> Estimate:
+    held = result.held(attack, result.attacks[attack][0])
+    rows = np.where(held == NOT_ATTACKED, NOT_ATTACKED, result.clean).astype(np.uint8)
+    return result.estimate(rows[:, None], balanced=balanced)
+
+
+@cache
+def _f1(result: Result, attack: str, eps: float, han: bool) -> Estimate:
+    k = len(result.classes)
+    read = result.predictions if eps == 0 else result.arrays(f"predicted/{attack}/{eps:g}")
+    about = (read, result.y, k, range(HAN_CLASSES if han else k))
+    return Estimate(seed_interval(scores.macro_f1(*about)), scores.f1_interval(*about))
 
 
 @cache

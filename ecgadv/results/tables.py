@@ -15,19 +15,19 @@ from ecgadv.experiments.store import Record, Store, find, released_folder
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
-from ecgadv.results.result import AREA_TO, Result
+from ecgadv.results.result import Result
+from ecgadv.results.rows import (
+    CLEAN,
+    IDENTITY,
+    PROVED,
+    Found,
+    of_network,
+    of_result,
+    under_attack,
+)
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-CLEAN = "none"  # the attack of an estimate without one
-PROVED = "proved"  # in the place of an attack: a lower bound of what any attack leaves
-NATURAL, BALANCED = "natural", "class-balanced"
-METRICS = ("accuracy", "auc", "acc_robust")
-IDENTITY = (
-    *("experiment", "profile", "dataset", "split", "network", "defense", "strength", "variant"),
-    *("attack", "eps", "unit", "masked", "metric", "weighting"),
-)
 
 
 def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame:
@@ -42,11 +42,13 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
     Returns:
         One row for each of the columns of IDENTITY: `strength` is NaN without one; `attack` is
         "none" without an attack and "proved" for the bound; `eps` is in `unit`, 0 without an
-        attack, and NaN for "auc" and "acc_robust", paper B's summaries up to 0.1; `masked` says
-        whether the padding was left alone. Beside them `value`, the ends `t_low`, `t_high` of
-        Student's interval over seeds (NaN for one) and `low`, `high` of the two-level bootstrap,
-        `n` examples, `seeds` and the `keys` of the records, both joined by blanks. Values are
-        fractions.
+        attack, and NaN for "auc" and "acc_robust", paper B's summaries up to 0.1; at eps 0 of an
+        attack stands the accuracy without it on the examples that it saw; `masked` says whether
+        the padding was left alone; `class` is "all" but for "sensitivity". Beside them the defense
+        in words, `name`; `value`, the ends `t_low`, `t_high` of Student's interval over seeds (NaN
+        for one) and `low`, `high` of the two-level bootstrap (of Wilson's interval for shares of
+        few examples), `n` examples, `seeds` and the `keys` of the records, both joined by blanks.
+        Values are fractions, the "median_distance" of the boundary attack is in `unit`.
 
     Raises:
         EcgadvError: there is no such column.
@@ -56,10 +58,10 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
     _check(wanted, IDENTITY)
     rows = []
     for result in _results(stores, wanted):
-        for row, make in _estimates(result):
+        for row, make in of_result(result):
             if _fits(row, wanted):
                 rows.append({**row, **_numbers(make()), **_origin([result])})
-    return DataFrame(rows, columns=[*IDENTITY, *_NUMBERS, *_ORIGIN])
+    return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, *_ORIGIN])
 
 
 def differences(
@@ -91,7 +93,7 @@ def differences(
             if _fits(row, wanted):
                 origin = {"reference": reference, **_origin([result, other])}
                 rows.append({**row, **_numbers(make()), **origin})
-    return DataFrame(rows, columns=[*IDENTITY, *_NUMBERS, "reference", *_ORIGIN])
+    return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
 
 
 def examples(record: Record | str | Path) -> DataFrame:
@@ -139,7 +141,7 @@ def _results(stores: Sequence[Store] | None, wanted: dict) -> Iterator[Result]:
     for experiment, profile in suites.known():
         if _fits({"experiment": experiment, "profile": profile}, wanted):
             for result in load(stores, experiment, profile).all:
-                if _fits(_of_network(result), wanted):
+                if _fits(of_network(result), wanted):
                     yield result
 
 
@@ -155,62 +157,17 @@ def _fits(row: dict, wanted: dict) -> bool:
     return True
 
 
-def _of_network(result: Result) -> dict[str, Any]:
-    kind, _, strength = result.defense.partition("-")
-    return {
-        "experiment": result.experiment,
-        "profile": result.profile,
-        "dataset": result.config["dataset"],
-        "split": result.split,
-        "network": result.network,
-        "defense": kind,
-        "strength": float(strength) if strength else np.nan,
-        "variant": result.variant,
-        "unit": result.unit,
-    }
-
-
 def _family(result: Result) -> tuple:
     """Return what two networks must share to be compared."""
-    own = _of_network(result)
-    return tuple(value for name, value in own.items() if name not in ("defense", "strength"))
-
-
-def _rows(result: Result) -> Iterator[tuple[dict, str, float | None, bool]]:
-    """Yield (row, attack, eps, balanced) of each estimate; eps None is the area up to 0.1."""
-    masked = {a["name"]: a["masked"] for a in result.config["attacks"]}
-    same = len(set(masked.values())) == 1 and next(iter(masked.values()))
-    for attack, levels in {CLEAN: [0.0], **result.attacks}.items():
-        network = {**_of_network(result), "attack": attack, "masked": masked.get(attack, same)}
-        for balanced in (False, True):
-            weighting = {"weighting": BALANCED if balanced else NATURAL}
-            for eps in levels:
-                row = {**network, "eps": eps, "metric": "accuracy", **weighting}
-                yield row, attack, eps, balanced
-        if attack != CLEAN and AREA_TO in levels:  # paper B's summaries are class-balanced
-            for metric in METRICS[1:]:
-                row = {**network, "eps": np.nan, "metric": metric, "weighting": BALANCED}
-                yield row, attack, None, True
-
-
-def _estimates(result: Result) -> Iterator[tuple[dict, Any]]:
-    """Yield each row with the function that computes its estimate."""
-    for row, attack, eps, balanced in _rows(result):
-        if row["metric"] == "auc":
-            yield row, lambda a=attack: result.area(a)
-        elif row["metric"] == "acc_robust":
-            yield row, lambda a=attack: result.acc_robust(a)
-        else:
-            yield row, lambda a=attack, e=eps, b=balanced: result.accuracy(a, e, balanced=b)
-    for eps in result.proof:
-        row = {**_of_network(result), "attack": PROVED, "eps": eps, "masked": False}
-        row |= {"metric": "accuracy", "weighting": BALANCED}
-        yield row, lambda e=eps: result.accuracy_proved(e)
+    own = of_network(result)
+    return tuple(
+        value for name, value in own.items() if name not in ("defense", "strength", "name")
+    )
 
 
 def _differences(result: Result, other: Result) -> Iterator[tuple[dict, Any]]:
-    for row, attack, eps, balanced in _rows(result):
-        if row["metric"] == "acc_robust":
+    for row, attack, eps, balanced in under_attack(result):
+        if row["metric"] == "acc_robust" or (attack != CLEAN and eps == 0):
             continue
         if attack != CLEAN and other.attacks.get(attack) != result.attacks[attack]:
             continue
@@ -220,9 +177,13 @@ def _differences(result: Result, other: Result) -> Iterator[tuple[dict, Any]]:
         )
 
 
-def _numbers(found: Estimate) -> dict[str, float]:
-    ends = (found.seeds.low, found.seeds.high, found.both.low, found.both.high)
-    return dict(zip(_NUMBERS, (found.value, *ends, found.both.n_examples), strict=True))
+def _numbers(found: Found) -> dict[str, float]:
+    if isinstance(found, Estimate):
+        ends = (found.seeds.low, found.seeds.high, found.both.low, found.both.high)
+        numbers = (found.value, *ends, found.both.n_examples)
+    else:
+        numbers = (found.value, np.nan, np.nan, found.low, found.high, found.n)
+    return dict(zip(_NUMBERS, numbers, strict=True))
 
 
 def _origin(results: Sequence[Result]) -> dict[str, str]:

@@ -1,0 +1,228 @@
+"""Tables of results as figures, and as tables of a page: views of what `ecgadv.results` returns.
+
+Each takes a frame with the columns of `results.estimates` or `results.differences`, whose rows the
+notebook has chosen. What captions say of data, n, seeds and intervals comes from the same columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ecgadv.evaluation.intervals import t_quantile
+from ecgadv.experiments.store import find, released_folder
+from ecgadv.figures.citable import provenance_of
+from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
+from ecgadv.figures.tables import Table
+from ecgadv.repository import place
+from ecgadv.results import names
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+NOT_RUN = "not run"
+# With fewer seeds Student's interval says more about the few than about the network.
+SEEDS_FOR_T = 3
+
+
+def against_eps(
+    frame: DataFrame, *, panel: str = "attack", what: str, area_to: float | None = None
+) -> Drawing | NotRun:
+    """Draw accuracy against noise level, one line a defense and one panel an attack.
+
+    Args:
+        frame: rows of `estimates` with metric "accuracy", of one data set.
+        panel: the column that panels tell apart.
+        what: the beginning of the caption.
+        area_to: shade the axis up to here.
+    """
+    if frame.empty:
+        return NotRun(what)
+    parts: dict[str, dict[str, Line]] = {}
+    for key, rows in frame.groupby(panel, sort=False):
+        heading = said(rows.iloc[0], panel) if panel else str(key)
+        parts[heading] = {name: _line(of) for name, of in rows.groupby("name", sort=False)}
+    first = frame.iloc[0]
+    share = first.unit not in names.words()["units"]
+    x = "eps (share of the beat's range)" if share else f"eps ({first.unit.replace('uV', 'µV')})"
+    fig, data = panels(parts, x=x, y=_axis(frame), area_to=area_to, root=share)
+    caption = f"{what}. {sample(frame)}. Bands: {bootstrap(frame)}."
+    ends = frame.loc[frame.groupby(["name", panel], sort=False).eps.idxmax()]
+    told = [f"{r['name']} {said(r, panel)} {percent(r['value'])}" for r in ends.to_dict("records")]
+    alt = f"Falling lines. Percent at the largest level: {'; '.join(told)}."
+    return Drawing(fig, data, caption, alt, provenance(frame))
+
+
+def whiskers(
+    frame: DataFrame,
+    *,
+    row: str = "name",
+    series: str = "attack",
+    what: str,
+    limits: tuple[float, float] | None = (-0.03, 1.03),
+) -> Drawing | NotRun:
+    """Draw estimates as dots with whiskers: one row a defense, one colour an attack.
+
+    Args:
+        frame: rows of `estimates`, or of `differences`, which are drawn about a line at 0.
+        row, series: the columns that rows and colours tell apart.
+        what: the beginning of the caption.
+        limits: of the axis; None lets the intervals decide.
+    """
+    if frame.empty:
+        return NotRun(what)
+    cells: dict[str, dict[str, Dot]] = {}
+    for one in frame.to_dict("records"):
+        cells.setdefault(said(one, row), {})[said(one, series)] = dot(one)
+    change = "reference" in frame.columns
+    if change and limits == (-0.03, 1.03):
+        limits = None
+    value = "difference (points)" if change else _axis(frame)
+    fig, data = dots(cells, value=value, change=change, limits=limits)
+    caption = f"{what}. {sample(frame)}. {_whiskers_in_words(frame)}."
+    told = "; ".join(
+        f"{name}: " + ", ".join(f"{of} {100 * d.value:.1f}" for of, d in each.items())
+        for name, each in cells.items()
+    )
+    return Drawing(fig, data, caption, f"Dots with whiskers. Percent: {told}.", provenance(frame))
+
+
+def grid(
+    frame: DataFrame,
+    *,
+    row: str = "name",
+    column: str = "attack",
+    cell: Callable[[Mapping[str, Any]], str] | None = None,
+    heads: Mapping[str, str] | None = None,
+) -> Table:
+    """Return a table: one row a defense, one column an attack, a number in percent a cell.
+
+    Args:
+        frame: rows of `estimates` or `differences`; what is missing of a row says "not run".
+        row, column: the columns that rows and columns tell apart.
+        cell: the text of a row of the frame; its value in percent if None. See `interval`.
+        heads: other words for columns.
+    """
+    write = cell or (lambda one: percent(one["value"]))
+    cells: dict[str, dict[str, str]] = {}
+    columns: dict[str, None] = {}
+    for one in frame.to_dict("records"):
+        head = (heads or {}).get(one[column]) or said(one, column)
+        columns[head] = None
+        cells.setdefault(said(one, row), {})[head] = write(one)
+    lead = {"name": "defense"}.get(row, row)
+    table: dict[str, list[str]] = {lead: list(cells) or [NOT_RUN]}
+    for head in columns:
+        table[head] = [each.get(head, NOT_RUN) for each in cells.values()]
+    return Table(table)
+
+
+def interval(one: Mapping[str, Any]) -> str:
+    """Return a number of a frame with its interval, for a cell: "28.5 [24.0, 32.9]".
+
+    The interval runs from the lower to the higher end of both. With two seeds Student's would be
+    wider than all that is possible, so that the two values stand there.
+    """
+    if one["t_low"] == one["t_low"] and seeds_of(one) < SEEDS_FOR_T:
+        return " and ".join(percent(value) for value in by_seed(one))
+    low, high = outer(one)
+    sign = "+" if "reference" in one else ""
+    text = f"{100 * one['value']:{sign}.1f}"
+    return f"{text} [{100 * low:{sign}.1f},\u00a0{100 * high:{sign}.1f}]"
+
+
+def outer(one: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the outer ends of both intervals of a row."""
+    low = float(np.nanmin([one["t_low"], one["low"]]))
+    high = float(np.nanmax([one["t_high"], one["high"]]))
+    return (low, high) if "reference" in one else (max(low, 0.0), min(high, 1.0))
+
+
+def by_seed(one: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the two values that a mean over two seeds is of, from Student's interval."""
+    half = (one["t_high"] - one["value"]) / t_quantile(0.975, 1)
+    return one["value"] - half, one["value"] + half
+
+
+def seeds_of(one: Mapping[str, Any]) -> int:
+    """Return how many seeds a row is the mean of."""
+    return len(str(one["seeds"]).split())
+
+
+def percent(value: float) -> str:
+    """Return a share in percent, an undefined one as a dash."""
+    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+
+
+def said(one: Mapping[str, Any], column: str) -> str:
+    """Return a value of a frame in words, as tables and legends write it."""
+    value = one[column]
+    if column == "attack":
+        return names.attack_name(value, one["experiment"])
+    if column == "eps":
+        return names.level(value, one["unit"])
+    if column == "class":
+        return f"{value}, {one['n']:,}" if "n" in one else str(value)
+    tables = {"split": "splits", "network": "networks", "metric": "metrics"}
+    return names.known(tables[column], value) if column in tables else str(value)
+
+
+def sample(frame: DataFrame) -> str:
+    """Return data, split, n, seeds and profile of the rows in words."""
+    about = [names.known("datasets", name) for name in frame.dataset.unique()]
+    data = " and ".join(entry["words"] for entry in about)
+    splits = " and ".join(names.known("splits", name) for name in frame.split.unique())
+    n = " to ".join(f"{n:,}" for n in dict.fromkeys((frame.n.min(), frame.n.max())))
+    seeds = sorted({len(str(keys).split()) for keys in frame.seeds})
+    number = " to ".join(map(str, dict.fromkeys((seeds[0], seeds[-1]))))
+    profiles = ", ".join(f"`{name}`" for name in frame.profile.unique())
+    return (
+        f"{data}, {splits}, n = {n} test {about[0]['examples']}, {number} "
+        f"seed{'s' * (number != '1')}, profile {profiles}"
+    )
+
+
+def bootstrap(frame: DataFrame) -> str:
+    """Return what the bootstrap of these rows draws."""
+    examples = names.known("datasets", frame.dataset.iloc[0])["examples"]
+    drawn = ["patients" if split == "interpatient" else examples for split in frame.split.unique()]
+    return f"95 % bootstrap over seeds and {' or '.join(dict.fromkeys(drawn))}"
+
+
+def provenance(frame: DataFrame) -> dict[str, Any]:
+    """Return where rows come from: the records behind them, each once."""
+    folders = [place("runs"), released_folder()]
+    keys = dict.fromkeys(key for keys in frame["keys"] for key in keys.split())
+    return provenance_of([find(key, folders) for key in keys])
+
+
+def dot(one: Mapping[str, Any]) -> Dot:
+    """Return a row as a dot: the bootstrap within, Student's interval from three seeds on."""
+    low, high = (one["low"], one["high"])
+    if seeds_of(one) >= SEEDS_FOR_T:
+        low, high = outer(one)
+    return Dot(one["value"], low, high, one["low"], one["high"])
+
+
+def _line(rows: DataFrame) -> Line:
+    rows = rows.sort_values("eps")
+    first = rows.iloc[0]
+    defense = first.defense + ("" if np.isnan(first.strength) else f"-{first.strength:g}")
+    look = names.look_of(defense, first.experiment, first.variant)
+    return Line(list(rows.eps), list(rows.value), list(rows.low), list(rows.high), look)
+
+
+def _axis(frame: DataFrame) -> str:
+    """Return what the values are, for the axis."""
+    metric = " or ".join(names.known("metrics", m) for m in frame.metric.unique())
+    balanced = set(frame.weighting) == {"class-balanced"} and "accuracy" in set(frame.metric)
+    return f"class-balanced {metric}" if balanced else metric
+
+
+def _whiskers_in_words(frame: DataFrame) -> str:
+    text = f"Thick whiskers: {bootstrap(frame)}"
+    if max(map(seeds_of, frame.to_dict("records"))) < SEEDS_FOR_T:
+        return text
+    return f"{text}; thin ones: 95 % interval of Student's t over seeds, where it is wider"
