@@ -135,3 +135,47 @@ def test_what_is_not_covered_is_told_in_one_line():
         proved_margins(BeatCNN(), x, y, Threat(0.1))
     with pytest.raises(EcgadvError, match="no bound for norm 'l2'"):
         proved_margins(BeatMLP(), x, y, Threat(0.1, "l2"))
+
+
+X, Y = torch.tensor([[[0.2, 0.9]], [[0.5, 0.1]]], dtype=torch.float64), torch.tensor([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x": X + 2}, "x spans 2.1 to 2.9, outside the bounds 0.0 to 1.0"),
+        ({"x": X * torch.nan}, "x holds 4 values that are not finite"),
+        ({"x": X.numpy()}, "x is of type ndarray"),
+        ({"x": torch.rand(2, 1, 3)}, "has 3 values a sample; give 2, as the first layer of Tiny"),
+        ({"y": torch.tensor([0, 3])}, r"labels span 0..3, the network has 3 classes"),
+        ({"y": torch.tensor([0, -1])}, r"labels span -1..0"),
+        ({"y": torch.tensor([0])}, r"give class numbers of shape \(2,\)"),
+        ({"mask": torch.ones(2, 2)}, r"give bool of shape \(2, 1, 2\)"),
+        ({"threat": 0.1}, "the threat is 0.1; give a Threat"),
+        ({"threat": Threat(torch.ones(3, 1, 1))}, r"eps of shape \(3, 1, 1\) does not fit"),
+        ({"steps": -1}, "steps is -1"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_nothing_is_proved_of_what_is_no_example_of_the_threat(change, words):
+    given = {"x": X, "y": Y, "threat": Threat(0.1, low=0.0, high=1.0), **change}
+    with pytest.raises(EcgadvError, match=words) as caught:
+        proved_margins(Tiny(2, 4, 3), **given)
+    assert "\n" not in str(caught.value)
+
+
+def test_x_that_rounding_put_outside_the_bounds_is_still_in_its_box():
+    model, beyond = Tiny(2, 6, 3, seed=1), 4e-6
+    x = torch.tensor([[[1 + beyond, -beyond]]], dtype=torch.float64)
+    y, threat = model(x).argmax(1), Threat(0.0, low=0.0, high=1.0)
+    found = proved_margins(model, x, y, threat)
+    for example in (x, x.clamp(0, 1)):
+        assert found <= margins(model, example, y) + 1e-12
+
+
+def test_equal_whatever_the_batch():
+    model = Tiny(2, 8, 8, 3, seed=2)
+    x = torch.rand(9, 1, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    y, eps = model(x).argmax(1), torch.linspace(0, 0.3, 9, dtype=torch.float64).view(9, 1, 1)
+    whole, parts = (proved_margins(model, x, y, Threat(eps), batch_size=n) for n in (9, 2))
+    torch.testing.assert_close(whole, parts, rtol=0, atol=1e-9)

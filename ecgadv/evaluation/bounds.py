@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ecgadv.border import options, signals
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
@@ -28,7 +29,7 @@ def proved_margins(
     *,
     mask: Tensor | None = None,
     steps: int = 20,
-    batch_size: int = 256,
+    batch_size: int = 64,
 ) -> Tensor:
     """Return a lower bound (N,) of min over x_adv and i != y of z_y(x_adv) - z_i(x_adv), float64.
 
@@ -38,33 +39,56 @@ def proved_margins(
 
     Args:
         model: a network that lists its `affine_layers`, between which there are ReLUs.
-        x: (N, C, L).
+        x: (N, C, L), within the bounds of the threat.
         y: labels (N,).
         threat: norm "linf"; its bounds and, with a mask, untouched padding make the bound tighter.
         mask: (N, 1, L), True where the recording is, or None.
         steps: of the ascent on the slopes; 0 gives CROWN.
-        batch_size: examples at once.
+        batch_size: examples at once; on a CPU few of them stay in its cache.
 
     Raises:
-        EcgadvError: a network or a norm that the bound does not cover.
+        EcgadvError: a network or a norm that the bound does not cover, bad shapes or values.
     """
+    steps = options.whole("steps", steps, least=0)
+    batch_size = options.whole("batch_size", batch_size)
+    x, y, mask = signals.admit(x, y, threat, mask, None, stacked=False)
+    if threat.norm != "linf":
+        raise EcgadvError(f"no bound for norm {threat.norm!r}: give a threat of norm 'linf'")
+    layers = _layers(model, x)
+    signals.labels_fit(y, layers[-1][1])
+    device = layers[0][0].device
+    found = [torch.zeros(0, dtype=torch.float64)]
+    for rows in torch.arange(len(x), device=x.device).split(batch_size):
+        part = None if mask is None else mask[rows].to(device)
+        low, high = threat.take(rows).box(x[rows].to(device).double(), part)
+        wanted = _margins(y[rows].to(device), layers[-1][0].shape[0])
+        found.append(_least(layers, _middle_and_reach(low, high), wanted, steps).amin(1).cpu())
+    return torch.cat(found)
+
+
+def _layers(model: nn.Module, x: Tensor) -> list[Affine]:
+    """Return the network's affine maps in double precision, the first of them one of x."""
     if not hasattr(model, "affine_layers"):
         raise EcgadvError(
             f"no bound for {type(model).__name__}: give a network of affine layers with ReLUs "
             "between them, which lists them by a method affine_layers()"
         )
-    if threat.norm != "linf":
-        raise EcgadvError(f"no bound for norm {threat.norm!r}: give a threat of norm 'linf'")
     layers = [(w.detach().double(), b.detach().double()) for w, b in model.affine_layers()]
-    device = layers[0][0].device
-    found = [torch.zeros(0, dtype=torch.float64)]
-    for rows in torch.arange(len(x)).split(batch_size):
-        part = None if mask is None else mask[rows].to(device)
-        low, high = threat.take(rows).box(x[rows].to(device).double(), part)
-        box = low.flatten(1), high.flatten(1)
-        wanted = _margins(y[rows].to(device), layers[-1][0].shape[0])
-        found.append(_least(layers, box, wanted, steps).amin(1).cpu())
-    return torch.cat(found)
+    wide, values = layers[0][0].shape[1], x.shape[-2] * x.shape[-1]
+    if wide != values:
+        raise EcgadvError(
+            f"x of shape {tuple(x.shape)} has {values} values a sample; give {wide}, as the first "
+            f"layer of {type(model).__name__} takes"
+        )
+    return layers
+
+
+def _middle_and_reach(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the middle of each example's box and how far it reaches, both (B, n).
+
+    Where rounding has put x just outside the bounds, low is above high, and the box holds both.
+    """
+    return ((high + low) / 2).flatten(1), ((high - low).abs() / 2).flatten(1)
 
 
 def _margins(y: Tensor, classes: int) -> Tensor:
@@ -79,13 +103,13 @@ def _least(layers: Sequence[Affine], box: tuple[Tensor, Tensor], wanted: Tensor,
     """Return lower bounds (B, m) of functionals `wanted` (B, m, K) of the last layer's output."""
     signs: list[tuple[Tensor, Tensor]] = []  # bounds of what each ReLU gets
     with torch.no_grad():
-        for depth in range(1, len(layers)):
-            unit = torch.eye(layers[depth - 1][0].shape[0]).to(box[0])
-            both = torch.cat([unit, -unit]).expand(len(box[0]), -1, -1)
-            ends = _backward(layers[:depth], signs, box, both, _slopes(signs))
-            low, negated = ends.chunk(2, dim=1)
+        for weight, bias in layers[:-1]:
+            both = torch.cat([weight, -weight])[None], torch.cat([bias, -bias])
+            low, negated = _backward(layers, signs, box, both, _slopes(signs)).chunk(2, dim=1)
             signs.append((low, -negated))
-        best = _backward(layers, signs, box, wanted, _slopes(signs))
+        weight, bias = layers[-1]
+        last = wanted @ weight, wanted @ bias
+        best = _backward(layers, signs, box, last, _slopes(signs))
     if not steps or not signs:
         return best
     # One slope for each functional and ReLU.
@@ -94,7 +118,7 @@ def _least(layers: Sequence[Affine], box: tuple[Tensor, Tensor], wanted: Tensor,
     for _ in range(steps):
         optimizer.zero_grad()
         with torch.enable_grad():
-            bound = _backward(layers, signs, box, wanted, slopes)
+            bound = _backward(layers, signs, box, last, slopes)
         best = torch.maximum(best, bound.detach())
         bound.sum().backward()
         optimizer.step()
@@ -102,7 +126,7 @@ def _least(layers: Sequence[Affine], box: tuple[Tensor, Tensor], wanted: Tensor,
             for slope in slopes:
                 slope.clamp_(0, 1)
     with torch.no_grad():
-        return torch.maximum(best, _backward(layers, signs, box, wanted, slopes))
+        return torch.maximum(best, _backward(layers, signs, box, last, slopes))
 
 
 def _slopes(signs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
@@ -110,27 +134,28 @@ def _slopes(signs: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
     return [(high > -low).to(low)[:, None] for low, high in signs]
 
 
-def _backward(layers, signs, box, wanted: Tensor, slopes: Sequence[Tensor]) -> Tensor:
-    """Return lower bounds (B, m) of `wanted` (B, m, n), functionals of the last of `layers`.
+def _backward(layers, signs, box, functionals: Affine, slopes: Sequence[Tensor]) -> Tensor:
+    """Return lower bounds (B, m) of functionals, (B, m, n) and (B, m), of the last of the ReLUs.
 
     Every ReLU h = max(z, 0) with z in [l, u] is replaced, from the last one down, by a line: where
     the functional wants h small by slope * z, else by u (z - l) / (u - l).
     """
-    constant = 0.0
-    for depth in range(len(layers) - 1, -1, -1):
+    wanted, constant = functionals
+    for depth in reversed(range(len(signs))):
+        low, high = (end[:, None] for end in signs[depth])
+        open_ = (low < 0) & (high > 0)
+        chord = torch.where(open_, high / (high - low).clamp_min(1e-300), (low >= 0).to(low))
+        least = torch.where(open_, slopes[depth], (low >= 0).to(low))
+        offset = torch.where(open_, chord * low, 0.0)[:, 0]
+        constant = constant - _dot(wanted.clamp_max(0), offset)
+        wanted = wanted * torch.where(wanted > 0, least, chord)
         weight, bias = layers[depth]
         constant = constant + wanted @ bias
         wanted = wanted @ weight
-        if depth == 0:
-            break
-        low, high = (end[:, None] for end in signs[depth - 1])
-        open_ = (low < 0) & (high > 0)
-        chord = torch.where(open_, high / (high - low).clamp_min(1e-300), (low >= 0).to(low))
-        least = torch.where(open_, slopes[depth - 1], (low >= 0).to(low))
-        up, down = wanted.clamp_min(0), wanted.clamp_max(0)
-        constant = constant - (down * torch.where(open_, chord * low, 0.0)).sum(-1)
-        wanted = up * least + down * chord
-    low, high = box
-    middle, reach = (high + low) / 2, (high - low) / 2
-    ends = (wanted @ middle[..., None] - wanted.abs() @ reach[..., None]).squeeze(-1)
-    return ends + constant
+    middle, reach = box
+    return constant + _dot(wanted, middle) - _dot(wanted.abs(), reach)
+
+
+def _dot(rows: Tensor, vector: Tensor) -> Tensor:
+    """Return the products (B, m) of rows (B, m, n) with one vector (B, n) for each example."""
+    return (rows @ vector[..., None]).squeeze(-1)
