@@ -136,18 +136,34 @@ def _without_times(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def pin_kernel(folder: Path) -> None:
-    """Make `python3` mean this interpreter: another environment's kernel would run unnoticed."""
+    """Make `python3` mean this interpreter, and keep the user's own settings and fonts out of it.
+
+    Another environment's kernel would run unnoticed; a start-up file, a matplotlibrc, or a warning
+    about one, would be in the pages.
+
+    Args:
+        folder: for the kernel's description, and what it would keep in the user's home.
+    """
+    folder = folder.resolve()
     spec = folder / "kernels" / KERNEL / "kernel.json"
     spec.parent.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     argv += ["--log-level=CRITICAL"]  # it reports its own shutdown as an error
-    spec.write_text(
-        json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}),
-        encoding="utf-8",
-    )
+    argv += ["--HistoryManager.enabled=False"]
+    settings = {
+        "IPYTHONDIR": f"{emptied(folder / 'ipython')}".replace("$", "$$"),
+        "MATPLOTLIBRC": "",
+        "MPLCONFIGDIR": f"{folder / 'matplotlib'}".replace("$", "$$"),
+        "MPL_IGNORE_SYSTEM_FONTS": "1",
+        "PYTHONSTARTUP": "",
+        "PYTHONWARNINGS": "",
+    }
+    described = {"argv": argv, "display_name": "Python 3", "language": "python", "env": settings}
+    spec.write_text(json.dumps(described), encoding="utf-8")
     others = [p for p in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if p]
-    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder.resolve()), *others])
+    os.environ["JUPYTER_PATH"] = os.pathsep.join([str(folder), *others])
     os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+    os.environ["JUPYTER_RUNTIME_DIR"] = str(folder / "runtime")
 
 
 def emptied(folder: Path) -> Path:

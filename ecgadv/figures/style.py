@@ -36,9 +36,10 @@ STYLE: dict[str, Any] = {
 
 
 def style() -> None:
-    """Draw everything that follows in the style of the book."""
+    """Draw everything that follows in the style of the book, whatever a matplotlibrc says."""
     import matplotlib
 
+    matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
 
 
