@@ -56,8 +56,9 @@ constraints: $(STAMP) ## write constraints.txt anew from .venv
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu gives Linux users the small CPU build.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:3]; \
-	sys.exit(v < (3, 11, 5) and "ecgadv needs Python 3.11.5 or later, but $(PYTHON) is %d.%d.%d: " % v \
-	+ "try make PYTHON=/path/to/a/later/python3")'
+	sys.exit(not (3, 11, 5) <= v < (3, 14) and \
+	"ecgadv needs Python 3.11.5 to 3.13, but $(PYTHON) is %d.%d.%d: " % v \
+	+ "try make PYTHON=/path/to/another/python3")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the packages of constraints.txt into $(VENV): 1.6 GB, a minute or more"
 	@if command -v uv >/dev/null 2>&1; then \
