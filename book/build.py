@@ -9,6 +9,7 @@ in which each step succeeded.
 from __future__ import annotations
 
 import argparse
+import errno
 import hashlib
 import importlib.util
 import os
@@ -44,9 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.monotonic()
     try:
         _fix_environment()
-        if not options.no_demo:
-            run_demo(Path("_build/demo.sha256"))
-        build(Path("_build"), root=ROOT)
+        with files.full_disk_told(Path("_build")):
+            if not options.no_demo:
+                run_demo(Path("_build/demo.sha256"))
+            build(Path("_build"), root=ROOT)
     except KeyboardInterrupt:
         print("book: interrupted; `make book` goes on from what is done", file=sys.stderr)
         return 130
@@ -153,7 +155,10 @@ def render(source: Path, work: Path, *, toc: Path) -> Path:
     print("book: rendering the pages", flush=True)
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        lines = (done.stdout + done.stderr).strip().splitlines()
+        said = done.stdout + done.stderr
+        if os.strerror(errno.ENOSPC) in said:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        lines = said.strip().splitlines()
         raise BuildError("the pages do not render:\n" + "\n".join(lines[-60:]))
     html = work / "_build/html"
     for page in html.rglob("*.html"):

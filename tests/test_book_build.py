@@ -1,6 +1,7 @@
 """The steps of book/build.py: execution, staging, link check, publication."""
 
 import json
+import shutil
 import sys
 from datetime import UTC, datetime
 from html import escape
@@ -9,13 +10,14 @@ from urllib.parse import quote
 
 import build
 import execute
+import matplotlib
 import nbformat
 import pytest
 import yaml
 from check_site import problems
 from stage import embed_figures, without_injected
 
-from ecgadv import figures, machine
+from ecgadv import figures, files, machine
 from ecgadv.errors import EcgadvError
 
 PAGE = '<html><body><h1 id="top">T</h1>{}</body></html>'
@@ -36,7 +38,7 @@ def notebook(folder, name, source, *, parameters="out = '.'"):
 def work(tmp_path, monkeypatch):
     """An empty project, the working directory."""
     monkeypatch.chdir(tmp_path)
-    for name in ("JUPYTER_PATH", "JUPYTER_PLATFORM_DIRS"):
+    for name in ("JUPYTER_PATH", "JUPYTER_PLATFORM_DIRS", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, "")
     return tmp_path
 
@@ -76,6 +78,45 @@ def test_notebooks_run_once_in_this_interpreter_and_give_the_same_bytes(work, ca
 
     source.unlink()
     assert made() == {}
+
+
+MARK = "import sys; sys.marked = True"
+OWN = {
+    ".ipython/profile_default/startup/00-own.py": MARK,
+    ".ipython/profile_default/ipython_kernel_config.py": f"get_config(); {MARK}",
+    ".startup.py": MARK,
+    ".config/matplotlib/matplotlibrc": "lines.linewidth: 9",
+}
+LOOK = """
+import sys
+import warnings
+
+import matplotlib
+from matplotlib import font_manager
+
+assert not hasattr(sys, "marked"), "a start-up file ran"
+assert matplotlib.rcParams["lines.linewidth"] == 1.5
+fonts = {entry.fname for entry in font_manager.fontManager.ttflist}
+assert all(font.startswith(matplotlib.get_data_path()) for font in fonts)
+warnings.warn("one that the user had made an error")
+"""
+
+
+def test_start_up_files_settings_and_fonts_of_the_user_are_left_out(work, monkeypatch):
+    home = work / "home"
+    for name, text in OWN.items():
+        files.write(home / name, text.encode())
+    for name in (".fonts", ".local/share/fonts"):
+        (home / name).mkdir(parents=True)
+        shutil.copy(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), home / name)
+    own = {"HOME": "", "PYTHONSTARTUP": ".startup.py", "IPYTHONDIR": ".ipython"}
+    own |= {"MATPLOTLIBRC": ".config/matplotlib", "MPLCONFIGDIR": ".config/matplotlib"}
+    for name, place in own.items():
+        monkeypatch.setenv(name, str(home / place))
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    execute.pin_kernel(rel(work / "kernel"))
+    source = notebook(work / "notebooks", "01-a.ipynb", LOOK)
+    execute.execute(rel(source), work / "a.ipynb", parameters={})
 
 
 def test_a_failing_notebook_is_named_and_nothing_is_published(work):
@@ -170,7 +211,7 @@ def test_an_interrupt_is_one_line(work, capsys, monkeypatch):
     [
         (PermissionError(13, "Permission denied", "_build/stage"), "denied (_build/stage): mend"),
         (OSError(30, "Read-only file system", "_build"), "Read-only file system (_build): mend"),
-        (OSError(28, "No space left on device"), "No space left on device: mend that"),
+        (OSError(28, "No space left on device"), "no space left under _build; free some and run"),
         (ModuleNotFoundError("No module", name="papermill"), "the package papermill is missing"),
         (EcgadvError("verdicts on\nC-1: none"), "verdicts on C-1: none"),
     ],
@@ -190,6 +231,17 @@ def test_a_folder_that_cannot_be_made_is_one_line(work, capsys, monkeypatch):
     status, line = told(capsys, monkeypatch)
     assert status == 2
     assert line.startswith("book: error: Not a directory (") and line.count("\n") == 1
+
+
+def test_a_full_disk_under_the_renderer_is_no_fault_of_the_pages(work, monkeypatch):
+    renderer = work / "jupyter-book"
+    renderer.write_text(
+        "#!/bin/sh\necho 'OSError: [Errno 28] No space left on device' >&2\nexit 1\n"
+    )
+    renderer.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(work / "python"))
+    with pytest.raises(OSError, match=r"^\[Errno 28\] No space left on device$"):
+        build.render(work / "stage", work / "render", toc=work / "_toc.yml")
 
 
 def test_without_git_the_pages_have_the_day_of_the_version(monkeypatch):

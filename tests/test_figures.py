@@ -4,6 +4,7 @@ import csv
 import json
 import types
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -51,6 +52,13 @@ def test_save_writes_five_files_and_closes_the_figure(saved):
     names = {path.name for path in saved.folder.iterdir()}
     assert names == {f"fig-line.{suffix}" for suffix in ("svg", "png", "pdf", "csv", "json")}
     assert plt.get_fignums() == []
+
+
+def test_the_style_is_the_same_whatever_a_matplotlibrc_says():
+    with matplotlib.rc_context({"axes.linewidth": 9, "lines.linewidth": 9}):
+        figures.style()
+        widths = [matplotlib.rcParams[f"{part}.linewidth"] for part in ("axes", "lines")]
+    assert widths == [0.8, 1.8]
 
 
 def test_csv_holds_the_plotted_numbers_exactly(tmp_path):
