@@ -5,6 +5,7 @@ import pytest
 from heartbeat_rule import CHANGES, row
 
 from ecgadv.data import beats
+from ecgadv.errors import EcgadvError
 
 # Awkward annotations: a rhythm mark between two beats, a beat right after another, one of 10
 # samples, a long pause, a noise mark as the second next, and a beat at the very end.
@@ -92,3 +93,17 @@ def test_two_annotations_at_one_sample_leave_one_value():
     found = beats.cut(np.arange(900), [300, 300, 300, 600], [True] * 4)
     assert found["length"].tolist() == [1, 20, 120]
     assert np.isfinite(assembled(found).x).all()
+
+
+def test_a_range_of_16_bit_counts_may_need_17_bits():
+    signal = np.zeros(400, np.int16)
+    signal[30], signal[60] = 30_000, -30_000
+    found = beats.cut(signal, [0, 150, 300], [True] * 3)
+    assert found["range"].tolist() == [60_000, 0]
+    assert found["counts"][:60:10].tolist() == [30_000, 60_000, 0, 30_000, 30_000, 30_000]
+
+
+@pytest.mark.parametrize(("value", "words"), [(0.5, "signal holds 0.5"), (np.nan, "holds nan")])
+def test_a_signal_that_is_not_in_counts_is_refused(value, words):
+    with pytest.raises(EcgadvError, match=f"{words}; give whole numbers"):
+        beats.cut(np.full(400, value), [0, 150, 300], [True] * 3)

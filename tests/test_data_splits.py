@@ -72,6 +72,20 @@ def test_beatwise_on_synthetic_is_stratified(synthetic):
     assert splits.shared_patients(synthetic, split)
 
 
+@pytest.mark.parametrize("few", [2, 3, 7])
+def test_beatwise_tests_every_class_and_keeps_some_of_it(few):
+    own = fake("own", np.repeat([0, 3], [50, few]), np.full(50 + few, "a"))
+    for seed in range(3):
+        split = data.split(own, "beatwise", seed=seed)
+        assert own.counts(split.test) == {"N": 10, "S": 0, "V": 0, "F": 1, "Q": 0}
+        assert len(parts(split)) == len(np.unique(parts(split))) == 50 + few
+
+
+def test_beatwise_refuses_a_class_of_one_beat():
+    with pytest.raises(EcgadvError, match="class F has one sample; give two at least"):
+        data.split(fake("own", np.repeat([0, 3], [50, 1]), np.full(51, "a")), "beatwise")
+
+
 def test_interpatient_on_synthetic(synthetic):
     split = data.split(synthetic, "interpatient", seed=4)
     names = [set(synthetic.record[p]) for p in (split.train, split.validation, split.test)]

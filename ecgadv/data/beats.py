@@ -9,6 +9,7 @@ filter, so that rows are at 120 Hz; the whole of it is min-max normalised, then 
 
 import numpy as np
 
+from ecgadv.border.arrays import whole
 from ecgadv.data.dataset import Dataset
 
 CLASSES = ("N", "S", "V", "F", "Q")
@@ -54,7 +55,7 @@ def cut(signal, samples, is_beat):
     """Cut the row of every beat from a signal in A/D counts.
 
     Args:
-        signal: int (T,), at RECORDED_FS.
+        signal: whole numbers (T,), at RECORDED_FS.
         samples, is_beat: as in `windows`.
 
     Returns:
@@ -62,6 +63,7 @@ def cut(signal, samples, is_beat):
         minimum of the whole segment; `length`, how many of them it has; `uncut`, how many it had
         before the cut at LENGTH; `range`, the maximum less the minimum of all these.
     """
+    signal = whole("signal", signal)  # int64: a range of 16-bit counts may need 17 bits
     found = windows(samples, is_beat)
     pieces, uncut, spans = [], [], []
     for start, span in zip(found["onset"], found.pop("span"), strict=True):

@@ -6,15 +6,10 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from ecgadv.border import arrays
 from ecgadv.errors import EcgadvError
 
-_PER_SAMPLE = {
-    "y": np.int64,
-    "length": np.int64,
-    "start": np.int64,
-    "onset": np.int64,
-    "unit_mv": np.float32,
-}
+_WHOLE = ("y", "length", "start", "onset")  # int64, one a sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +17,7 @@ class Dataset:
     """Labelled signals of one database, checked on construction.
 
     Raises:
-        EcgadvError: shapes disagree, a value is not finite, or a label has no class.
+        EcgadvError: shapes disagree, a value is not finite or not whole, or a label has no class.
     """
 
     name: str
@@ -42,10 +37,12 @@ class Dataset:
     fingerprint: str = field(init=False)  # sha256 of all of the above but the note and the facts
 
     def __post_init__(self):
-        _set(self, "x", np.ascontiguousarray(self.x, np.float32))
+        for name in ("x", "unit_mv"):
+            values = arrays.array(f"{self.name}: {name}", getattr(self, name))
+            _set(self, name, np.ascontiguousarray(values, np.float32))
         _set(self, "start", np.zeros(len(self.x), np.int64) if self.start is None else self.start)
-        for name, dtype in _PER_SAMPLE.items():
-            _set(self, name, np.ascontiguousarray(getattr(self, name), dtype))
+        for name in _WHOLE:
+            _set(self, name, arrays.whole(f"{self.name}: {name}", getattr(self, name)))
         _set(self, "record", np.asarray(self.record, dtype=np.str_))
         _set(self, "classes", tuple(self.classes))
         _check(self)
@@ -94,7 +91,7 @@ class Split:
 
     def __post_init__(self):
         for part in ("train", "validation", "test"):
-            _set(self, part, np.ascontiguousarray(getattr(self, part), np.int64))
+            _set(self, part, arrays.whole(f"split '{self.name}': {part}", getattr(self, part)))
             if not len(getattr(self, part)):
                 raise EcgadvError(f"split '{self.name}' has no {part} samples: use more data")
         if np.array_equal(self.validation, self.test) != self.selects_on_test:
@@ -118,7 +115,7 @@ def _check(data):
     if data.x.ndim != 3 or 0 in data.x.shape:
         raise EcgadvError(f"{data.name}: x has shape {data.x.shape}, expected non-empty (N, C, L)")
     n, _, longest = data.x.shape
-    for name in (*_PER_SAMPLE, "record"):
+    for name in (*_WHOLE, "unit_mv", "record"):
         shape = getattr(data, name).shape
         if shape != (n,):
             raise EcgadvError(f"{data.name}: {name} has shape {shape}, expected ({n},) as x has")

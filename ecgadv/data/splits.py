@@ -37,8 +37,11 @@ DS_NOTE = (
 def beatwise(dataset, *, seed=0):
     """A random split over beats, like paper B's: a patient stands on both sides of it.
 
-    The test part has the csv's counts per class for `mitdb` and a fifth of every class otherwise;
-    the rest is shuffled and cut 80/20 into train and validation.
+    The test part has the csv's counts per class for `mitdb` and a fifth of every class otherwise,
+    one at least; the rest is shuffled and cut 80/20 into train and validation.
+
+    Raises:
+        EcgadvError: a class has a single beat, which cannot be learnt and tested.
 
     Source: PROTOCOLS 3.1 (mit/pre_process.py); the csv's own choice of test beats is not known.
     """
@@ -47,7 +50,7 @@ def beatwise(dataset, *, seed=0):
     test = []
     for index, name in enumerate(dataset.classes):
         members = rng.permutation(np.flatnonzero(dataset.y == index))
-        share = wanted[name] if wanted else round(TEST_SHARE * len(members))
+        share = wanted[name] if wanted else _test_share(name, len(members))
         test.append(members[:share])
     test = rng.permutation(np.concatenate(test))
     rest = rng.permutation(np.setdiff1d(np.arange(len(dataset)), test))
@@ -223,6 +226,16 @@ def _generator(seed):
     if not 0 <= seed < 2**32:
         raise EcgadvError(f"split seed {seed} is out of range: use 0 to {2**32 - 1}")
     return np.random.RandomState(seed)
+
+
+def _test_share(name, n):
+    """How many of the n samples of a class are tested on: none only if there are none."""
+    if n == 1:
+        raise EcgadvError(
+            f"class {name} has one sample; give two at least, to learn from and to test on, or "
+            "leave the class out"
+        )
+    return max(round(TEST_SHARE * n), min(n, 1))
 
 
 def _cut(shuffled):

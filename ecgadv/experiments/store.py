@@ -215,9 +215,9 @@ def merged(stores: Sequence[Store], experiment: str, profile: str) -> list[Recor
     return sorted(found.values(), key=lambda record: (record.config["label"], record.seed))
 
 
-def find(name: str, folders: Sequence[Path]) -> Record:
+def find(name: Path | str, folders: Sequence[Path | str]) -> Record:
     """Return the record at the path `name`, or the one of that key in the first folder with it."""
-    candidates = [Path(name), *(folder / name for folder in folders)]
+    candidates = [Path(name), *(Path(folder, name) for folder in folders)]
     for path in candidates:
         if (path / "run.json").exists():
             return Record(path)
