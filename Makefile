@@ -12,10 +12,10 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test mutants book demo serve bench clean distclean constraints
+.PHONY: help setup test mutants book book-twice demo serve bench clean distclean constraints
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with every package at its pinned version
 
@@ -32,6 +32,9 @@ demo: $(STAMP) ## run the experiments on the embedded synthetic beats
 
 book: $(STAMP) ## re-execute every notebook and render _build/html/index.html
 	$(BIN)/python book/build.py
+
+book-twice: $(STAMP) ## build the last commit in two clones, elsewhere, and compare every byte
+	@$(BIN)/python book/build.py --twice
 
 serve: ## show the rendered book on http://localhost:8000 (PORT=...)
 	@$(PYTHON) book/serve.py $(PORT)

@@ -1,6 +1,6 @@
 """Build the book: run the demo, execute the notebooks, render the pages, check them, publish.
 
-    python book/build.py
+    python book/build.py [--no-demo | --twice]
 
 Every step is skipped when nothing it reads has changed. `_build/html` is replaced only by a build
 in which each step succeeded.
@@ -24,6 +24,7 @@ from pathlib import Path
 import yaml
 from check_site import problems
 from execute import emptied, execute_all
+from twice import check_twice
 
 from ecgadv import files, machine
 from ecgadv.errors import TOLD, EcgadvError, one_line
@@ -39,11 +40,18 @@ class BuildError(EcgadvError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build the book; return 0, 2 after one line on what failed, or 130 if interrupted."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--no-demo", action="store_true", help="do not run the demo experiments")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--no-demo", action="store_true", help="do not run the demo experiments")
+    about = "build the last commit twice in other surroundings and compare every byte"
+    ways.add_argument("--twice", action="store_true", help=about)
     options = parser.parse_args(arguments)
     os.chdir(ROOT)
     start = time.monotonic()
     try:
+        if options.twice:
+            number = check_twice(ROOT / "_build/twice", root=ROOT)
+            print(f"book: {number} files, each equal in both builds")
+            return 0
         _fix_environment()
         with files.full_disk_told(Path("_build")):
             if not options.no_demo:
@@ -161,6 +169,8 @@ def render(source: Path, work: Path, *, toc: Path) -> Path:
         lines = said.strip().splitlines()
         raise BuildError("the pages do not render:\n" + "\n".join(lines[-60:]))
     html = work / "_build/html"
+    # For a second rendering into the same folder; it hashes where the packages are installed.
+    (html / ".buildinfo").unlink(missing_ok=True)
     for page in html.rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         # A list whose items have docutils' deprecated role is no list to a screen reader.
