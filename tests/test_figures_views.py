@@ -51,7 +51,7 @@ def frame(monkeypatch):
 
 
 def test_lines_are_the_rows_of_the_frame(frame):
-    drawing = views.against_eps(frame, what="Accuracy")
+    drawing = views.lines(frame, what="Accuracy")
     data = pd.DataFrame(drawing.data)
     nsr = data[(data.series == "NSR, beta 0.4") & (data.panel == "worst case of all")]
     assert nsr["class-balanced accuracy"].tolist() == pytest.approx([0.9, 0.7, 0.5])
@@ -60,7 +60,18 @@ def test_lines_are_the_rows_of_the_frame(frame):
         "Accuracy. MIT-BIH, beatwise split, n = 1,762 to 21,892 test beats, 3 seeds, profile "
         "`paper`. Bands: 95 % bootstrap over seeds and beats."
     )
-    assert "NSR, beta 0.4 authors' PGD 50.0" in drawing.alt and "undefended" in drawing.alt
+    assert "NSR, beta 0.4, authors' PGD: 50.0" in drawing.alt and "undefended" in drawing.alt
+
+
+def test_lines_run_along_the_strength_too(frame):
+    some = frame[frame.eps == 0.1].assign(defense="nsr")
+    several = pd.concat([some.assign(strength=s, value=s) for s in (0.4, 0.2)])
+    data = pd.DataFrame(
+        views.lines(several, x="strength", series="attack", panel="defense", what="Sweep").data
+    )
+    own = data[data.series == "authors' PGD"]
+    assert own["strength of undefended"].tolist() == [0.2, 0.2, 0.4, 0.4]
+    assert isinstance(views.lines(some, x="strength", what="One strength"), NotRun)
 
 
 def test_dots_have_the_bootstrap_within_and_students_interval_from_three_seeds_on(frame):

@@ -27,32 +27,49 @@ NOT_RUN = "not run"
 SEEDS_FOR_T = 3
 
 
-def against_eps(
-    frame: DataFrame, *, panel: str = "attack", what: str, area_to: float | None = None
+def lines(
+    frame: DataFrame,
+    *,
+    x: str = "eps",
+    series: str = "name",
+    panel: str = "attack",
+    what: str,
+    area_to: float | None = None,
 ) -> Drawing | NotRun:
-    """Draw accuracy against noise level, one line a defense and one panel an attack.
+    """Draw a number against the noise level, or against the strength of a defense.
 
     Args:
-        frame: rows of `estimates` with metric "accuracy", of one data set.
-        panel: the column that panels tell apart.
+        frame: rows of `estimates` of one data set.
+        x: the column along the axis, "eps" or "strength".
+        series, panel: the columns that lines and panels tell apart.
         what: the beginning of the caption.
         area_to: shade the axis up to here.
     """
-    if frame.empty:
+    if frame[x].nunique() < 2:
         return NotRun(what)
+    order = {name: number for number, name in enumerate(frame[series].unique())}
     parts: dict[str, dict[str, Line]] = {}
-    for key, rows in frame.groupby(panel, sort=False):
-        heading = said(rows.iloc[0], panel) if panel else str(key)
-        parts[heading] = {name: _line(of) for name, of in rows.groupby("name", sort=False)}
+    for _, rows in frame.groupby(panel, sort=False):
+        drawn = parts.setdefault(said(rows.iloc[0], panel), {})
+        for name, of in rows.groupby(series, sort=False):
+            look = _look(of.iloc[0]) if series == "name" else order[name]
+            drawn[said(of.iloc[0], series)] = _line(of.sort_values(x), x, look)
     first = frame.iloc[0]
-    share = first.unit not in names.words()["units"]
-    x = "eps (share of the beat's range)" if share else f"eps ({first.unit.replace('uV', 'µV')})"
-    fig, data = panels(parts, x=x, y=_axis(frame), area_to=area_to, root=share)
-    caption = f"{what}. {sample(frame)}. Bands: {bootstrap(frame)}."
-    ends = frame.loc[frame.groupby(["name", panel], sort=False).eps.idxmax()]
-    told = [f"{r['name']} {said(r, panel)} {percent(r['value'])}" for r in ends.to_dict("records")]
-    alt = f"Falling lines. Percent at the largest level: {'; '.join(told)}."
-    return Drawing(fig, data, caption, alt, provenance(frame))
+    share = x == "eps" and first.unit not in names.words()["units"]
+    label = names.axis(first.unit) if x == "eps" else f"{x} of {first['name'].split(',')[0]}"
+    fig, data = panels(parts, x=label, y=_axis(frame), area_to=area_to, root=share)
+    ends = frame.loc[frame.groupby([series, panel], sort=False)[x].idxmax()]
+    told = [
+        f"{said(one, series)}, {said(one, panel)}: {percent(one['value'])}"
+        for one in ends.to_dict("records")
+    ]
+    return Drawing(
+        fig,
+        data,
+        f"{what}. {sample(frame)}. Bands: {bootstrap(frame)}.",
+        f"Lines. Percent at the largest {x}: {'; '.join(told)}.",
+        provenance(frame),
+    )
 
 
 def whiskers(
@@ -206,12 +223,13 @@ def dot(one: Mapping[str, Any]) -> Dot:
     return Dot(one["value"], low, high, one["low"], one["high"])
 
 
-def _line(rows: DataFrame) -> Line:
-    rows = rows.sort_values("eps")
-    first = rows.iloc[0]
-    defense = first.defense + ("" if np.isnan(first.strength) else f"-{first.strength:g}")
-    look = names.look_of(defense, first.experiment, first.variant)
-    return Line(list(rows.eps), list(rows.value), list(rows.low), list(rows.high), look)
+def _line(rows: DataFrame, x: str, look: int) -> Line:
+    return Line(list(rows[x]), list(rows.value), list(rows.low), list(rows.high), look)
+
+
+def _look(one: Mapping[str, Any]) -> int:
+    strength = "" if np.isnan(one["strength"]) else f"-{one['strength']:g}"
+    return names.look_of(one["defense"] + strength, one["experiment"], one["variant"])
 
 
 def _axis(frame: DataFrame) -> str:

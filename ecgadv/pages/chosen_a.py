@@ -13,7 +13,7 @@ from ecgadv.evaluation.scores import Share
 from ecgadv.experiments import suites
 from ecgadv.experiments.evaluate import HAN_CLASSES
 from ecgadv.results.estimate import Estimate
-from ecgadv.results.names import place, plain
+from ecgadv.results.names import plain, rank
 from ecgadv.results.records import Results
 from ecgadv.results.result import WORST, Result
 
@@ -36,7 +36,7 @@ def planned(profile: str) -> dict[tuple[str, str], int]:
     if ("paper-a", profile) not in suites.SUITES:
         raise EcgadvError(f"paper A has no profile {profile!r}; see `ecgadv status`")
     plan = {_parts(c.label): seeds for c, seeds in suites.plan("paper-a", profile)}
-    return dict(sorted(plan.items(), key=lambda item: place(item[0][0], "paper-a")))
+    return dict(sorted(plan.items(), key=lambda item: rank(item[0][0], "paper-a")))
 
 
 def chosen(results: Results) -> Chosen:

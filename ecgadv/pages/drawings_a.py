@@ -21,7 +21,7 @@ from ecgadv.pages.cells import percent
 from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
 from ecgadv.pages.marks import dot, line, provenance
 from ecgadv.results.estimate import Estimate
-from ecgadv.results.names import place
+from ecgadv.results.names import rank
 from ecgadv.results.paired import difference
 from ecgadv.results.result import WORST, Result
 
@@ -33,7 +33,7 @@ TRAINED_ON_ATTACKS = ("ce", "at", "adt", "initadt", "distadt")
 def look_of(result: Result) -> int:
     """Return the number of a defense's look, the same in all figures."""
     kind = result.defense.split("-")[0]
-    usual = OTHER_LOOKS.get(kind, place(result.defense, "paper-a")[0])
+    usual = OTHER_LOOKS.get(kind, rank(result.defense, "paper-a")[0])
     return OTHER_LOOKS.get(result.variant, usual)
 
 

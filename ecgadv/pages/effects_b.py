@@ -13,7 +13,7 @@ from ecgadv.results.result import WORST, Result
 
 ROWS = tuple(f"B{number}" for number in range(1, 21))
 AUTHORS, CLIPPED, OURS = "pgd-100", "pgd-100-clipped", "pgd-margin"
-CHAPTER = "{doc}`/notebooks/04-paper-b`"
+CHAPTER = "{doc}`/notebooks/does-nsr-hold`"
 
 
 def effects(results: Results, network: str = "mlp") -> list[Effect]:
@@ -38,7 +38,7 @@ def _stronger(result: Result) -> list[Effect]:
     rows = np.stack([result.held(attack, SHOWN_EPS) for attack in (AUTHORS, OURS)], axis=1)
     gap = result.estimate(rows, lambda v: v[..., 0] - v[..., 1])
     compared = f"{NAMES[AUTHORS]} minus {NAMES[OURS]}"
-    return [Effect("B2", compared, f"{result.name}, {_at()}", gap, figure("fig-b-margin"))]
+    return [Effect("B2", compared, f"{result.name}, {_at()}", gap, figure("fig-b-strong"))]
 
 
 def _clipped(result: Result) -> list[Effect]:

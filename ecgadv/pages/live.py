@@ -25,6 +25,7 @@ from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
 from ecgadv.models import pullback
 from ecgadv.pages.markdown import Markdown
+from ecgadv.results.names import look_of
 from ecgadv.results.records import Results
 from ecgadv.results.result import Result
 
@@ -255,13 +256,13 @@ def learning_curves(results: Sequence[Result]) -> dict[str, Line]:
     The losses are different formulas, so only their course can be compared. The line is the mean
     over seeds, which train side by side.
     """
-    from ecgadv.pages.drawings_b import look_of
-
     lines = {}
     for result in results:
         history = np.mean(
             [[e["loss"] for e in r.run["training"]["history"]] for r in result.records], axis=0
         )
         epochs = list(range(1, len(history) + 1))
-        lines[result.name] = Line(epochs, (history / history[0]).tolist(), look=look_of(result))
+        lines[result.name] = Line(
+            epochs, (history / history[0]).tolist(), look=look_of(result.defense, result.experiment)
+        )
     return lines

@@ -9,8 +9,10 @@ examples(record)                                                        one row 
 
 from ecgadv.results.estimate import told
 from ecgadv.results.paired import difference
-from ecgadv.results.records import PROFILES, Results, best, current, load
+from ecgadv.results.records import PROFILES, Results, best, current, load, networks
 from ecgadv.results.tables import differences, estimates, examples
+from ecgadv.results.todo import missing, run_missing
+from ecgadv.results.turning import turned
 
 __all__ = [
     "PROFILES",
@@ -22,5 +24,9 @@ __all__ = [
     "estimates",
     "examples",
     "load",
+    "missing",
+    "networks",
+    "run_missing",
     "told",
+    "turned",
 ]

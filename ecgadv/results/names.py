@@ -35,7 +35,7 @@ def plain(
     return ", ".join(part for part in (said, changed) if part)
 
 
-def place(defense: str, experiment: str) -> tuple[int, float]:
+def rank(defense: str, experiment: str) -> tuple[int, float]:
     """Return the sort key of a defense within its experiment."""
     kind, _, strength = defense.partition("-")
     _defense(kind, experiment)
@@ -70,6 +70,12 @@ def level(eps: float, unit: str) -> str:
     """Return a noise level with its unit: "10 µV", or "eps 0.1" as a share of a beat's range."""
     name = words()["units"].get(unit)
     return f"{eps:g}{name}" if name else f"eps {eps:g}"
+
+
+def axis(unit: str) -> str:
+    """Return the label of an axis of noise levels."""
+    name = words()["units"].get(unit)
+    return f"eps ({name.strip()})" if name else "eps (share of the beat's range)"
 
 
 def _defense(kind: str, experiment: str) -> dict[str, Any]:

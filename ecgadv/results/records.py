@@ -8,8 +8,9 @@ from pathlib import Path
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites, whole
 from ecgadv.experiments.config import run_key
-from ecgadv.experiments.store import Record, Store, merged
-from ecgadv.results.names import place
+from ecgadv.experiments.store import Record, Store, merged, released_folder
+from ecgadv.repository import place
+from ecgadv.results.names import rank
 from ecgadv.results.result import Result
 
 # The order in which a page prefers them (DESIGN.md); demo is never evidence.
@@ -110,6 +111,21 @@ def best(
     return next((results for results in found if results.pick(network=network)), found[0])
 
 
+def networks(experiment: str, profile: str, **fields: str) -> dict[str, Result]:
+    """Return the results with these properties by defense, local and released ones.
+
+    Args:
+        experiment, profile: as for `load`.
+        fields: such as network="mlp", split="beatwise", variant="faithful".
+
+    Returns:
+        Results by the third part of their labels, such as "nsr-0.4", in the order of tables; what
+        was not run is not there.
+    """
+    stores = [Store(place("runs")), Store(released_folder())]
+    return {result.defense: result for result in load(stores, experiment, profile).pick(**fields)}
+
+
 def _of_one_data(label: str, records: Sequence[Record]) -> tuple[Record, ...]:
     """Return the records of one config, which are of one data set as it was prepared once."""
     data = sorted({record.run["data"]["fingerprint"] for record in records})
@@ -127,6 +143,6 @@ def _place(result: Result) -> tuple:
         result.split,
         result.network != "mlp",
         result.variant != "faithful",
-        *place(result.defense, result.experiment),
+        *rank(result.defense, result.experiment),
         result.variant,
     )

@@ -12,6 +12,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
 from ecgadv.experiments.store import Record, Store, find, released_folder
+from ecgadv.repository import place
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
@@ -110,7 +111,7 @@ def examples(record: Record | str | Path) -> DataFrame:
     from pandas import DataFrame, concat
 
     if not isinstance(record, Record):
-        record = find(str(record), [Path("runs"), released_folder()])
+        record = find(str(record), [place("runs"), released_folder()])
     arrays = record.examples()
     classes = np.array(record.run["data"]["classes"])
     shared = {"id": arrays["id"], "record": arrays.get("record", "")}
@@ -137,7 +138,7 @@ def _check(wanted: dict, columns: Iterable[str]) -> None:
 
 def _results(stores: Sequence[Store] | None, wanted: dict) -> Iterator[Result]:
     """Yield the results of all suites that may have what is wanted."""
-    stores = [Store("runs"), Store(released_folder())] if stores is None else list(stores)
+    stores = [Store(place("runs")), Store(released_folder())] if stores is None else list(stores)
     for experiment, profile in suites.known():
         if _fits({"experiment": experiment, "profile": profile}, wanted):
             for result in load(stores, experiment, profile).all:

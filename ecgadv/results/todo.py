@@ -1,0 +1,93 @@
+"""What a page has no results of: how to make it, what it would cost, and making it."""
+
+import time
+from fnmatch import fnmatch
+
+import numpy as np
+
+from ecgadv.errors import EcgadvError
+from ecgadv.experiments import suites
+from ecgadv.experiments.store import Store, released_folder
+from ecgadv.repository import place
+from ecgadv.results.records import load
+
+
+class Told(str):
+    """Markdown; a notebook cell that ends in one shows it as text of the page."""
+
+    def _repr_markdown_(self) -> str:
+        return str(self)
+
+
+def run_missing(
+    experiment: str,
+    profile: str,
+    *,
+    only: str = "*",
+    seeds: int | None = None,
+    device: str = "cpu",
+    deadline: float | None = None,
+) -> None:
+    """Train and attack what has no record yet, as `ecgadv run --missing` does, and go on if begun.
+
+    Args:
+        experiment, profile: a suite and one of its profiles.
+        only: a pattern of labels, such as "beatwise/mlp/*/faithful".
+        seeds: how many of each config; as the suite plans if None.
+        device: "cpu" or "cuda".
+        deadline: minutes after which nothing new begins; what is begun goes on next time.
+
+    Raises:
+        EcgadvError: the device is not there, the data are not prepared, no label matches.
+    """
+    from ecgadv.experiments import runner
+
+    jobs = runner.jobs(experiment, profile, only=only, seeds=seeds)
+    jobs = runner.without_done(jobs, Store(released_folder()))
+    if deadline is not None and deadline <= 0:
+        raise EcgadvError(f"deadline is {deadline}; give minutes, above 0")
+    settings = runner.Options(
+        place("runs"),
+        device=device,
+        processes=runner.default_processes(device),
+        ends_at=None if deadline is None else time.time() + 60 * deadline,
+        command=f"ecgadv run {experiment} --profile {profile} --only '{only}'",
+    )
+    runner.run_all(jobs, settings)
+
+
+def missing(experiment: str, profile: str, *, only: str, seeds: int | None = None) -> Told:
+    """Say which runs have no record, by what command they are made, and how long that takes.
+
+    Args:
+        experiment, profile, only, seeds: as for `run_missing`.
+
+    Returns:
+        Nothing where all are there; the hours are those that like runs took.
+    """
+    records = load([Store(place("runs")), Store(released_folder())], experiment, profile).records
+    done = {(record.config["label"], record.seed) for record in records}
+    wanted = [
+        config.label
+        for config, number in suites.plan(experiment, profile)
+        for seed in range(number if seeds is None else seeds)
+        if fnmatch(config.label, only) and (config.label, seed) not in done
+    ]
+    if not wanted:
+        return Told("")
+    costs = []
+    for label in wanted:
+        like = [r for r in records if _kind(r.config["label"]) == _kind(label) and not r.untimed]
+        costs.append(np.mean([r.seconds for r in like]) if like else np.nan)
+    hours = np.sum(costs) / 3600
+    cost = "their cost was not measured" if np.isnan(hours) else f"about {hours:.1f} hours"
+    return Told(
+        f"**Not run:** {len(wanted)} runs ({cost}), by "
+        f"`ecgadv run {experiment} --profile {profile} --only '{only}'`."
+    )
+
+
+def _kind(label: str) -> tuple[str, str]:
+    """Return network and loss, such as mlp and nsr."""
+    _, network, defense, _ = label.split("/")
+    return network, defense.partition("-")[0]

@@ -1,0 +1,66 @@
+"""What a page lacks: its command and cost, and the networks that are there."""
+
+import numpy as np
+import pytest
+from recorded import held, write
+
+from ecgadv import results
+from ecgadv.errors import EcgadvError
+from ecgadv.experiments import runner
+from ecgadv.experiments.store import Store
+from ecgadv.results import records, todo
+
+pytestmark = pytest.mark.usefixtures("few_attacks")
+SWEEP = "beatwise/mlp/nsr-*/faithful"
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """Records of two strengths of NSR, two seeds each, in the place of all others."""
+    for module in (todo, records):
+        monkeypatch.setattr(module, "place", lambda _: tmp_path)
+        monkeypatch.setattr(module, "released_folder", lambda: tmp_path)
+    for seed in range(2):
+        for beta in (0.4, 0.5):
+            write(tmp_path, f"beatwise/mlp/nsr-{beta}/faithful", seed=seed, shares=(1, 2 / 3, 0))
+    return tmp_path
+
+
+def test_networks_are_found_by_their_properties(made):
+    found = results.networks("paper-b", "paper", network="mlp", variant="faithful")
+    assert list(found) == ["nsr-0.4", "nsr-0.5"]
+    assert found["nsr-0.5"].seeds == [0, 1]
+    assert results.networks("paper-b", "paper", network="cnn") == {}
+
+
+def test_what_is_missing_comes_with_its_command_and_cost(made):
+    told = results.missing("paper-b", "paper", only=SWEEP, seeds=2)
+    assert told == (
+        "**Not run:** 14 runs (about 0.0 hours), by "
+        f"`ecgadv run paper-b --profile paper --only '{SWEEP}'`."
+    )
+    assert told._repr_markdown_() == told
+    unlike = results.missing("paper-b", "paper", only="beatwise/mlp/ce/faithful")
+    assert "their cost was not measured" in unlike
+    assert results.missing("paper-b", "paper", only="beatwise/mlp/nsr-0.4/*ful", seeds=2) == ""
+
+
+def test_only_what_is_missing_is_run(made, monkeypatch):
+    asked = []
+    monkeypatch.setattr(runner, "run_all", lambda jobs, settings: asked.append((jobs, settings)))
+    monkeypatch.setattr(runner, "without_done", lambda jobs, store: jobs[1:])
+    results.run_missing("paper-b", "paper", only=SWEEP, seeds=1, deadline=3)
+    ((jobs, settings),) = asked
+    assert [job.config.label for job in jobs][:1] == ["beatwise/mlp/nsr-0.1/faithful"]
+    assert settings.ends_at is not None and settings.command.endswith(f"--only '{SWEEP}'")
+    with pytest.raises(EcgadvError, match="deadline is -1; give minutes"):
+        results.run_missing("paper-b", "paper", deadline=-1)
+
+
+def test_an_example_counts_as_turned_where_it_was_read_right_and_lost(tmp_path):
+    flags = {"held/pgd-100/0.1": held(1), "held/sap/0.1": held(1 / 3)}
+    write(tmp_path, "beatwise/mlp/ce/faithful", shares=(1, 1, 1), flags=flags)
+    (net,) = records.load([Store(tmp_path)], "paper-b", "paper").all
+    found = results.turned(net, ["pgd-100", "sap"], eps=0.1)
+    assert found.shape == (2, 1, len(net.y)) and not found[0].any()
+    assert np.array_equal(found[1, 0], held(1 / 3) == 0)
