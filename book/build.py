@@ -24,6 +24,7 @@ from pathlib import Path
 import yaml
 from check_site import problems
 from execute import emptied, execute_all
+from moved import leave
 from twice import check_twice
 
 from ecgadv import files, machine
@@ -106,12 +107,13 @@ def build(work: Path, *, root: Path) -> None:
     staged = work / "stage"
     stage(Path("book"), executed, staged, notebooks=Path("notebooks"), registry=registry)
     shutil.copyfile(_mathjax(), staged / "assets" / "tex-svg.js")
-    state = digest([staged, Path("_config.yml"), Path("book/_toc.yml")])
+    state = digest([staged, *map(Path, ("_config.yml", "book/_toc.yml", "book/moved.yml"))])
     published = work / "html.sha256"
     if (work / "html/index.html").exists() and _read(published) == state:
         print("book: the pages are up to date")
         return
     html = render(staged, work / "render", toc=root / "book/_toc.yml")
+    leave(html, Path("book/moved.yml"))
     broken = problems(html, folders=[root, *machine.homes()])
     if broken:
         raise BuildError("\n  ".join([f"{len(broken)} problems in the pages:", *broken[:40]]))

@@ -15,7 +15,8 @@ from ecgadv.experiments import provenance
 
 PAGES = ("*.md", "*.bib")
 # What notebooks write for other pages.
-FRAGMENTS = ("effects-protocol-a", "effects-protocol-b", "findings-b")
+FRAGMENTS = ("effects-protocol-a", "effects-protocol-b")
+ANSWER = "fig-answer"  # the figure of the front page
 
 
 def stage(
@@ -57,10 +58,26 @@ def stage(
     (target / "generated").mkdir()
     ledger = claims.ledger(book / "claims.yml", executed / "verdicts")
     (target / "generated" / "claims.md").write_text(ledger, encoding="utf-8")
+    (target / "generated" / "answer.md").write_text(answer(executed / "figures"), encoding="utf-8")
     for name in FRAGMENTS:
         saved = executed / "fragments" / f"{name}.md"
         text = saved.read_text(encoding="utf-8") if saved.exists() else f"*{claims.NOT_RUN}*\n"
         (target / "generated" / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+def answer(folder: Path) -> str:
+    """Return the figure that answers the book's question, for the front page."""
+    described = json.loads((folder / f"{ANSWER}.json").read_text(encoding="utf-8"))
+    return "\n".join(
+        [
+            f":::{{figure}} /figures/{ANSWER}.svg",
+            f":alt: {described['alt']}",
+            ":class: dark-light citable",
+            "",
+            f"{described['caption']} Files and citation: {{numref}}`{ANSWER}`.",
+            ":::",
+        ]
+    )
 
 
 def without_injected(notebook: dict) -> dict:
