@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 from ecgadv.evaluation.intervals import seed_interval
 from ecgadv.figures import views
@@ -34,6 +35,13 @@ ONE = {
     "seeds": "0 1 2",
     "keys": "a b c",
 }
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Leave no drawing open."""
+    yield
+    plt.close("all")
 
 
 @pytest.fixture

@@ -80,6 +80,19 @@ def test_differences_are_paired_by_seed_on_the_same_examples(stores):
     assert turned[turned.weighting == "class-balanced"].value.item() == pytest.approx(-gap.value)
 
 
+def test_pairs_of_ones_own_are_compared_like_differences(stores):
+    nets = {r.defense: r for r in results.load(stores, "paper-b", "paper").all}
+    pairs = {"what NSR adds": (nets["nsr-0.4"], nets["ce"])}
+    found = results.compared(pairs, {"sap": 0.1, "none": 0.0})
+    wanted = results.differences(stores, weighting="class-balanced", metric="accuracy")
+    for attack, eps in (("sap", 0.1), ("none", 0.0)):
+        gap, same = (one(frame, attack=attack, eps=eps) for frame in (found, wanted))
+        assert gap["name"] == "what NSR adds"
+        assert gap.drop("name").dropna().to_dict() == {
+            k: v for k, v in same.drop("name").dropna().to_dict().items() if k != "masked"
+        }
+
+
 def test_examples_hold_what_a_record_holds(tmp_path):
     flags = held(1 / 3)
     flags[-1] = 255

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NEAR = 0.11  # of the axis of a small panel: the labels of nearer ticks would touch
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -149,10 +151,21 @@ def _dress(
         axis.set_xscale("function", functions=(_signed_root, _signed_square))
         ticks = sorted(set(levels))
         axis.xaxis.set_major_locator(FixedLocator(ticks))
-        axis.set_xticks(ticks, [f"{tick:g}".replace("0.", ".") for tick in ticks], fontsize=8)
+        axis.set_xticks(ticks, _apart(ticks), fontsize=8)
         axis.set_xlim(-0.0008, 1.06 * max(ticks))
     if area_to is not None:
         axis.axvspan(0, area_to, color="#000000", alpha=0.05, lw=0)
+
+
+def _apart(ticks: Sequence[float]) -> list[str]:
+    """Return a label for each tick of a square-root axis, none where it would touch the last."""
+    labels, last = [], -1.0
+    for tick in ticks:
+        place = np.sqrt(tick / max(ticks))
+        near = place - last < NEAR
+        labels.append("" if near else f"{tick:g}".replace("0.", "."))
+        last = last if near else place
+    return labels
 
 
 def _signed_root(values: np.ndarray) -> np.ndarray:

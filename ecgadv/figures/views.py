@@ -180,9 +180,9 @@ def said(one: Mapping[str, Any], column: str) -> str:
         return names.attack_name(value, one["experiment"])
     if column == "eps":
         return names.level(value, one["unit"])
-    if column == "class":
-        return f"{value}, {one['n']:,}" if "n" in one else str(value)
     tables = {"split": "splits", "network": "networks", "metric": "metrics"}
+    if column == "variant":
+        return names.words()["protocols"].get(value, value)
     return names.known(tables[column], value) if column in tables else str(value)
 
 

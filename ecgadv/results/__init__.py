@@ -10,7 +10,7 @@ examples(record)                                                        one row 
 from ecgadv.results.estimate import told
 from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
-from ecgadv.results.tables import differences, estimates, examples
+from ecgadv.results.tables import compared, differences, estimates, examples
 from ecgadv.results.todo import missing, run_missing
 from ecgadv.results.turning import turned
 
@@ -18,6 +18,7 @@ __all__ = [
     "PROFILES",
     "Results",
     "best",
+    "compared",
     "current",
     "difference",
     "differences",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,11 @@ from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
 from ecgadv.results.result import Result
 from ecgadv.results.rows import (
+    ALL,
+    BALANCED,
     CLEAN,
     IDENTITY,
+    NATURAL,
     PROVED,
     Found,
     of_network,
@@ -94,6 +97,33 @@ def differences(
             if _fits(row, wanted):
                 origin = {"reference": reference, **_origin([result, other])}
                 rows.append({**row, **_numbers(make()), **origin})
+    return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
+
+
+def compared(
+    pairs: Mapping[str, tuple[Result, Result]],
+    attacks: Mapping[str, float],
+    *,
+    balanced: bool = True,
+) -> DataFrame:
+    """Return the first network of each pair minus the second, with the columns of `differences`.
+
+    Args:
+        pairs: what a pair shows, in words, which stand as `name`, to its two results.
+        attacks: names with the level at which each is compared; "none" at 0 is no attack.
+        balanced: average the classes equally.
+    """
+    from pandas import DataFrame
+
+    weighting = BALANCED if balanced else NATURAL
+    rows = []
+    for said, (a, b) in pairs.items():
+        for attack, eps in attacks.items():
+            about = {"attack": attack, "eps": eps, "metric": "accuracy", "weighting": weighting}
+            gap = difference(a, b, attack, eps=eps, balanced=balanced)
+            origin = {"reference": b.defense, **_origin([a, b])}
+            own = {**of_network(a), "name": said, **about, "class": ALL}
+            rows.append({**own, **_numbers(gap), **origin})
     return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
 
 
