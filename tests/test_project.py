@@ -1,5 +1,7 @@
 """The files around the package agree with one another."""
 
+import ast
+import graphlib
 import json
 import re
 import subprocess
@@ -215,3 +217,24 @@ def test_a_bare_gpu_node_needs_little():
     needed = {Requirement(r).name for r in PROJECT["dependencies"]}
     assert needed == {"filelock", "numpy", "safetensors", "torch"}
     assert "filelock" in {Requirement(r).name for r in metadata.requires("torch")}  # comes with it
+
+
+def imported(path, modules):
+    """What a module imports anywhere in it: `from package import module` is the module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield name if name in modules else node.module
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (ROOT / "ecgadv").rglob("*.py")
+    }
+    graph = {name: set(imported(path, paths)) & set(paths) for name, path in paths.items()}
+    assert "ecgadv.errors" in graph["ecgadv.attacks.boundary"]
+    graphlib.TopologicalSorter(graph).prepare()  # a CycleError shows the circle

@@ -106,9 +106,15 @@ def boundary(
             walks.attempt(noise, candidates)
             done = walks.arrived(steps, max_queries)
             if bool(done.any()):
-                walks.write(found, done.nonzero().squeeze(-1))
+                _write(found, walks.take(done.nonzero().squeeze(-1)))
                 walks = walks.take((~done).nonzero().squeeze(-1))
     return found
+
+
+def _write(found: Boundary, ended: Walks) -> None:
+    """Put pairs that leave in their places of the whole batch."""
+    for name in ("x_adv", "distance", "queries"):
+        getattr(found, name)[ended.index] = getattr(ended, name)
 
 
 def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from ecgadv.border.networks import forward
-
-if TYPE_CHECKING:
-    from ecgadv.attacks.boundary import Boundary
 
 # Every TEST_EVERY-th iteration of a pair judges its two steps. Each judgement looks at the
 # latest SPHERICAL_WINDOW or SOURCE_WINDOW outcomes and wants them between TOO_FEW and TOO_MANY.
@@ -198,12 +194,6 @@ class Walks:
         """Return bool (A,): True for a pair that is to leave."""
         done = (self.iteration > steps) | (self.source_step < COLLAPSED)
         return done if max_queries is None else done | (self.queries >= max_queries)
-
-    def write(self, found: Boundary, rows: Tensor) -> None:
-        """Put the pairs `rows` in their places of the whole batch."""
-        places = self.index[rows]
-        for name in ("x_adv", "distance", "queries"):
-            getattr(found, name)[places] = getattr(self, name)[rows]
 
     def take(self, rows: Tensor) -> Walks:
         return Walks(**{name: _rows(value, rows) for name, value in vars(self).items()})

@@ -1,0 +1,46 @@
+"""Arguments that several subcommands take, and how a subcommand is added."""
+
+import argparse
+from pathlib import Path
+
+from ecgadv.errors import EcgadvError
+
+DIFFERS = 1  # the exit status where what was compared is not the same
+
+
+def add_command(commands, name, *, about, epilog):
+    """Add a subcommand with help that teaches; returns its parser."""
+    return commands.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_suite(parser, *, required):
+    """Add SUITE and --profile."""
+    parser.add_argument(
+        "suite", metavar="SUITE", nargs=None if required else "?", help="paper-a or paper-b"
+    )
+    text = "demo, compact, short (paper-a) or paper"
+    parser.add_argument("--profile", metavar="PROFILE", required=required, help=text)
+
+
+def add_device(parser):
+    """Add --device."""
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+
+def add_runs(parser):
+    """Add --runs, where the runs made here are."""
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="(default: ./runs)"
+    )
+
+
+def check_count(option, value):
+    """Raise EcgadvError unless an option that counts is left out or at least 1."""
+    if value is not None and value < 1:
+        raise EcgadvError(f"{option} is {value}; give at least 1")
