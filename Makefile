@@ -20,7 +20,7 @@ help: ## show this list
 setup: $(STAMP) ## make .venv with every package at its pinned version
 
 test: $(STAMP) ## check the style and run the tests (without network)
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 mutants: $(STAMP) ## put small bugs into the package and see whether tests notice (ARGS=--help)

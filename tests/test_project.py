@@ -130,6 +130,21 @@ def test_another_python_is_told_in_one_line(tmp_path, version):
     assert not (tmp_path / ".venv").exists()
 
 
+def test_a_checkout_that_cannot_be_written_can_be_tested(tmp_path):
+    """A file where each cache would be stands for a read-only folder, which root can write to."""
+    for name in ("Makefile", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in (".pytest_cache", ".ruff_cache"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_one.py").write_text("def test_one():\n    pass\n")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    command = ["make", "-o", ".venv/ecgadv.stamp", "test", "ARGS=-n 0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 def test_make_help_names_every_command():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = "setup", "test", "mutants", "book", "book-twice", "serve", "clean", "bench", "demo"
