@@ -62,6 +62,8 @@ def numbers(config, arrays):
         found["attacks"][attack.name] = curve(f"held/{attack.name}", attack.eps)
     if config.proof:
         found["proved"] = curve("proved", config.proof)
+    if config.boundary:
+        found["boundary"] = {}
     return found
 
 
@@ -118,7 +120,11 @@ def write_record(
             "classes": ["N", "S", "V"],
         },
         "seconds": 2.0,
-        "training": {"seconds": 10.0, "history": [{"loss": 2.0}, {"loss": 1.0}]},
+        "training": {
+            "seeds_together": [seed],
+            "seconds": 10.0,
+            "history": [{"loss": 2.0}, {"loss": 1.0}],
+        },
     }
     (folder / "run.json").write_text(json.dumps(run))
     return folder

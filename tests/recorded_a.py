@@ -76,7 +76,11 @@ def write(root, name, *, seed=0, share=0.5, clean=1.0, distance=5.0, withstood=3
             for role, other in config.builds_on().items()
         },
         "seconds": 60.0,
-        "training": {"seconds": 120.0, "history": [{"loss": 2.0}, {"loss": 1.0}]},
+        "training": {
+            "seeds_together": [seed],
+            "seconds": 120.0,
+            "history": [{"loss": 2.0}, {"loss": 1.0}],
+        },
     }
     (folder / "run.json").write_text(json.dumps(run))
     return folder

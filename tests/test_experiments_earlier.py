@@ -9,11 +9,12 @@ import pytest
 import sums
 import tiny
 
+from ecgadv.errors import EcgadvError
 from ecgadv.experiments import earlier, evaluate, pairs, provenance, status
 from ecgadv.experiments.config import Attack
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session
-from ecgadv.experiments.store import WEIGHTS, Store
+from ecgadv.experiments.store import WEIGHTS, Record, Store
 
 pytestmark = pytest.mark.usefixtures("tiny_suite")
 
@@ -167,6 +168,17 @@ def test_nothing_is_taken_from_other_weights(session, tmp_path):
     other.parent.mkdir()
     other.write_bytes(record.weights.read_bytes()[:-4] + b"\0\0\0\0")
     assert earlier.find(CHANGED, 0, other, session) is None
+
+
+def test_a_damaged_record_is_told_before_anything_is_taken(session, tmp_path, monkeypatch):
+    (record,) = session.store.records()
+    folder = shutil.copytree(record.path, tmp_path / "copy" / record.key)
+    (folder / "metrics.json").write_text("{}")
+    sums.seal(folder)
+    monkeypatch.setattr(session.store, "records", lambda *args: [Record(folder)])
+    weights = session.weights(tiny.STUDENT, 0)
+    with pytest.raises(EcgadvError, match=r"is damaged \(metrics\.json: 'clean'\); delete it"):
+        earlier.find(CHANGED, 0, weights, session)
 
 
 def test_a_network_that_reads_otherwise_now_is_attacked_anew(session, attacked, monkeypatch):

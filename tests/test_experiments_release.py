@@ -185,6 +185,7 @@ def infinite(record):
 
 
 HELD = "held/noise/0.05"
+NO_CLASSES = {"name": "synthetic", "fingerprint": "f"}
 UNSOUND = {
     "NaN": (nan, "metrics.json: NaN is no number"),
     "no numbers": (numbers(dict.clear), "metrics.json: 'clean'"),
@@ -235,7 +236,7 @@ UNSOUND = {
     "truncated weights": (cut("weights.safetensors"), "weights.safetensors: "),
     "infinite weights": (infinite, "weights.safetensors: a weight is NaN or infinite"),
     "no weights": (lambda r: r.weights.unlink(), "weights.safetensors: No such file"),
-    "no classes": (lambda r: sums.seal(r.path, data={"fingerprint": "f"}), "run.json: 'classes'"),
+    "no classes": (lambda r: sums.seal(r.path, data=NO_CLASSES), "run.json: 'classes'"),
 }
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from ecgadv import data, machine
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import evaluate, exposure, run, session
+from ecgadv.experiments import described, evaluate, exposure, run, session
 from ecgadv.experiments.config import Attack, as_dict, run_key, training_key
 from ecgadv.experiments.run import Session, run_once, train_missing
 from ecgadv.experiments.store import Record, Store
@@ -360,10 +360,51 @@ def test_verify_sees_tampered_weights(made, tmp_path):
     record.weights.unlink()
     with pytest.raises(EcgadvError, match=r"has no weights here; add --retrain"):
         verify(record, Session(Store(tmp_path)), retrain=False)
-    # Another record of the same training has them.
+    # Another record of the same training has weights, but only the right ones do.
     released = Store(made[tiny.PLAIN.label, 0].path.parent)
     session = Session(Store(tmp_path), released=released)
-    assert verify(record, session, retrain=False).largest == 0
+    with pytest.raises(EcgadvError, match=r"are not those that record .* was made of: delete them"):
+        verify(record, session, retrain=False)
+    shutil.copy(made[tiny.PLAIN.label, 0].path / "run.json", record.path)
+    assert verify(Record(record.path), session, retrain=False).largest == 0
+
+
+def test_verify_refuses_weights_that_are_whole_but_not_those_of_the_record(made, beats, tmp_path):
+    record = copy_of(made[tiny.PLAIN.label, 0], tmp_path)
+    record.weights.unlink()
+    store = Store(tmp_path / "runs")
+    folder = store.weights_folder(training_key(tiny.PLAIN, 0, beats.fingerprint))
+    with store.publish(folder) as part:
+        about = {"seeds_together": [0], "seconds": 1.0}
+        files = {"weights.safetensors": made[tiny.NSR.label, 1].weights.read_bytes()}
+        described.write(part, "training.json", about, files)
+    with pytest.raises(EcgadvError, match=rf"are not those that record {record.key} was made of"):
+        verify(record, Session(store, released=None), retrain=False)
+
+
+UNUSABLE = {
+    "nothing": lambda m: m.clear(),
+    "no clean ones": lambda m: m.pop("clean"),
+    "no attacks": lambda m: m.pop("attacks"),
+    "no levels": lambda m: m["attacks"]["sap"].pop("eps"),
+    "an accuracy too few": lambda m: m["attacks"]["sap"]["accuracy"].pop(),
+    "a text": lambda m: m["clean"].update(accuracy="all"),
+    "a list": lambda m: m.update(attacks=[1]),
+}
+
+
+@pytest.mark.parametrize("fault", UNUSABLE)
+def test_verify_tells_of_metrics_that_are_none(fault, made, tmp_path, monkeypatch):
+    whole = made[tiny.PLAIN.label, 0]
+    again = (whole.metrics, whole.examples())
+    monkeypatch.setattr("ecgadv.experiments.verify.evaluate", lambda *_: again)
+    record = copy_of(whole, tmp_path)
+    numbers = json.loads((record.path / "metrics.json").read_text())
+    UNUSABLE[fault](numbers)
+    (record.path / "metrics.json").write_text(json.dumps(numbers))
+    sums.seal(record.path)
+    with pytest.raises(EcgadvError, match=r"^record .* is damaged \(metrics\.json: .*delete it"):
+        verify(Record(record.path), Session(Store(tmp_path)), retrain=False)
 
 
 def test_verify_refuses_other_data_and_another_protocol(made, tmp_path, monkeypatch):

@@ -503,6 +503,55 @@ def test_several_processes_of_one_command(beats, tmp_path, monkeypatch):
     assert [record.seed for record in Store(tmp_path).records()] == [0, 1]
 
 
+# Forked, because then only one process has to import torch.
+HELD = """
+import multiprocessing, os, sys, time
+from pathlib import Path
+from ecgadv.experiments import runner
+
+def hold(job, options, slot):
+    os.write(1, b"%d\\n" % slot)
+    time.sleep(600)
+
+fork = multiprocessing.get_context("fork")
+multiprocessing.get_context = lambda method: fork
+runner.run_job = hold
+jobs = runner.jobs("paper-b", "demo", seeds=1)
+runner.run_all(jobs[:2], runner.Options(Path(sys.argv[1]), processes=2))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_lives_on_when_the_command_is_killed(number, tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", HELD, str(tmp_path)]
+    quiet = {"stderr": subprocess.DEVNULL, "text": True}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, **quiet) as process:
+        said = {process.stdout.readline(), process.stdout.readline()}
+        process.send_signal(number)
+        assert said == {"0\n", "1\n"}  # each has its own line of the terminal
+        # The end of the output comes when the last process that could write to it is gone.
+        assert process.communicate(timeout=60)[0] == ""
+
+
+def test_the_next_command_clears_what_a_killed_one_left(beats, tmp_path):
+    job, store = Job(SHORT, (0,)), Store(tmp_path)
+    assert run_all([job], Options(tmp_path)) == {job.name: "done"}
+    (record,) = store.records()
+    done = training_key(SHORT, 0, beats.fingerprint)
+    part = store.evaluation(record.key) / "0123" / "noise-0.1.npz"
+    begun = store.evaluation("another") / "0123" / "noise-0.1.npz"
+    for path in (part, begun):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    kept = [store.checkpoint(f"{done}-another"), begun.parents[1]]
+    for path in (store.checkpoint(done), store.checkpoint(f"{done}-{done}"), kept[0]):
+        path.touch()
+    store.checkpoint(done).with_suffix(".pt.part").touch()
+    assert run_all([job], Options(tmp_path)) == {job.name: "done"}
+    assert sorted((tmp_path / "checkpoints").iterdir()) == sorted(kept)
+
+
 def test_a_process_ends_with_its_parent(monkeypatch):
     ended, gone = [], Future()
     parent = type("Parent", (), {"join": lambda self: gone.result()})()

@@ -18,7 +18,17 @@ def write(folder, *, label="a", seed=0, experiment="paper-b", profile="demo"):
     """A record with as little in it as a store looks at."""
     folder.mkdir(parents=True)
     config = {"experiment": experiment, "profile": profile, "label": label}
-    run = {"config": config, "seed": seed, "data": {"name": "synthetic"}}
+    run = {
+        "config": {**config, "dataset": "synthetic"},
+        "seed": seed,
+        "data": {"name": "synthetic", "fingerprint": "0123"},
+        "training": {"seeds_together": [seed], "seconds": 1.0},
+        "seconds": 1.0,
+        "commit": "c0ffee",
+        "dirty": False,
+        "device": "CPU",
+        "versions": {"torch": "2.13.0"},
+    }
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "metrics.json").write_text('{"clean": 1}')
     np.savez_compressed(folder / "examples.npz", id=np.arange(3))
@@ -134,6 +144,19 @@ def test_damaged_descriptions_are_told_in_one_line(content, tmp_path):
     (record.path / "run.json").write_bytes(content)
     with pytest.raises(EcgadvError, match=r"^record key is damaged \(run\.json: .*delete it"):
         Store(tmp_path).records("paper-b")
+
+
+def test_a_description_without_a_field_is_told(tmp_path):
+    path = write(tmp_path / "key").path / "run.json"
+    whole = json.loads(path.read_text())
+    for name, gone in (("seed", "seed"), ("training", "training.seconds")):
+        path.write_text(json.dumps({k: v for k, v in whole.items() if k != name}))
+        with pytest.raises(EcgadvError, match=rf"\(run\.json: {name}.* is missing\); delete it"):
+            _ = Record(path.parent).run
+        path.write_text(json.dumps(whole | {name: {}}))
+        if gone != name:
+            with pytest.raises(EcgadvError, match=r"\(run\.json: training\.seconds is missing"):
+                _ = Record(path.parent).run
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", b"text", None])

@@ -5,8 +5,10 @@ field `sha256`, by the file's name; that of the description is of its other fiel
 before there were sums have none: they are read unchecked, and `sealed` is False.
 """
 
+import contextlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +26,7 @@ class Described(ABC):
 
     path: Path
     description: ClassVar[str]
-    needed: ClassVar[frozenset[str]]
+    needed: ClassVar[frozenset[str]]  # fields of the description, "a.b" being field b of a
 
     @property
     def key(self) -> str:
@@ -63,6 +65,14 @@ class Described(ABC):
         """Return the error that names the folder, the file, what is wrong with it and the mend."""
         return EcgadvError(f"{self.title} is damaged ({name}: {why(error)}); {self.mend}")
 
+    @contextlib.contextmanager
+    def told(self, name: str) -> Iterator[None]:
+        """Turn whatever a damaged file of that name leads to into the folder's one line."""
+        try:
+            yield
+        except DAMAGED as error:
+            raise self.damaged(name, error) from error
+
     @property
     @abstractmethod
     def title(self) -> str:
@@ -76,17 +86,21 @@ class Described(ABC):
     @cached_property
     def _whole(self) -> dict:
         name = self.description
-        try:
+        with self.told(name):
             found = parse_json((self.path / name).read_bytes())
-            if not isinstance(found, dict) or not self.needed <= found.keys():
-                raise EcgadvError(f"one of {', '.join(sorted(self.needed))} is missing")
+            missing = sorted(field for field in self.needed if not _has(found, field))
+            if missing:
+                raise EcgadvError(f"{missing[0]} is missing")
             # Whatever one wrong byte makes of the field's name, what lists this file is the sums.
             lists = [k for k, v in found.items() if isinstance(v, dict) and name in v]
             if SUMS in found or lists:
                 _check(name, found)
-        except DAMAGED as error:
-            raise self.damaged(name, error) from error
         return found
+
+
+def _has(found: object, field: str) -> bool:
+    first, _, rest = field.partition(".")
+    return isinstance(found, dict) and first in found and (not rest or _has(found[first], rest))
 
 
 def _check(name: str, found: dict) -> None:

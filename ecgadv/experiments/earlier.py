@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import provenance
+from ecgadv.experiments import provenance, whole
 from ecgadv.experiments.config import Attack, Config, from_dict, run_key
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Record
@@ -75,6 +75,9 @@ def find(config: Config, seed: int, weights: Path, session: Session) -> Earlier 
     """Return the record to take attacks over from, the one that shares most with `config`.
 
     It comes from a clean working tree, of the present version of the protocol.
+
+    Raises:
+        EcgadvError: it is damaged, or lacks something.
     """
     stores = [session.store, *([session.released] if session.released else [])]
     records = [r for store in stores for r in store.records(config.experiment, config.profile)]
@@ -85,7 +88,10 @@ def find(config: Config, seed: int, weights: Path, session: Session) -> Earlier 
         return sum(attack in earlier.config.attacks for attack in config.attacks)
 
     best = max(found, key=shared, default=None)
-    return best if best is not None and shared(best) else None
+    if best is None or not shared(best):
+        return None
+    whole.check(best.record, weights=False)
+    return best
 
 
 def _fitting(

@@ -185,7 +185,6 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
     dataset = session.dataset(config.dataset)
     key = run_key(config, seed, dataset.fingerprint)
     if record := session.store.get(key):
-        session.store.clear_evaluation(key)
         return record
     train_missing(config, [seed], session)
     weights = session.weights(config, seed)

@@ -186,6 +186,7 @@ def run_all(todo: Iterable[Job], options: Options) -> dict[str, str]:
         EcgadvError: no such device, a job failed, or a process of ours was killed.
     """
     check_device(options.device)
+    Store(options.root).clear_finished()
     waiting, outcome = list(todo), {}
     with _workers(options, len(waiting)) as try_each:
         while waiting:
@@ -207,13 +208,14 @@ def _workers(options: Options, jobs: int) -> Iterator[Callable[[list[Job]], dict
         return
     # Spawned, because torch's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    slots = context.Manager().Queue()
-    for slot in range(processes):
-        slots.put(slot)
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+    # No manager: it would be a process of its own, which outlives a killed command.
+    taken = context.Value("i", 0)
+    pool = ProcessPoolExecutor(
+        processes, mp_context=context, initializer=_begin_process, initargs=(taken,)
+    )
 
     def try_each(todo: list[Job]) -> dict[str, str]:
-        futures = {pool.submit(_run_in_slot, job, options, slots): job for job in todo}
+        futures = {pool.submit(_run_in_slot, job, options): job for job in todo}
         return {futures[future].name: future.result() for future in as_completed(futures)}
 
     try:
@@ -223,6 +225,19 @@ def _workers(options: Options, jobs: int) -> Iterator[Callable[[list[Job]], dict
         raise EcgadvError(f"{text}, with fewer --processes if it happens again") from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+# The line of the terminal that belongs to this process.
+_slot = 0
+
+
+def _begin_process(taken) -> None:
+    """Take a line of the terminal; `taken` counts those that other processes have."""
+    global _slot
+    with taken.get_lock():
+        _slot = taken.value
+        taken.value += 1
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
@@ -240,12 +255,8 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _run_in_slot(job: Job, options: Options, slots) -> str:
-    slot = slots.get()
-    try:
-        return run_job(job, options, slot)
-    finally:
-        slots.put(slot)
+def _run_in_slot(job: Job, options: Options) -> str:
+    return run_job(job, options, _slot)
 
 
 def check_device(device: str) -> None:

@@ -14,7 +14,6 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import Config, from_dict, training_key
 from ecgadv.experiments.described import Described
 from ecgadv.experiments.store import WEIGHTS, Record, Store, Trained, released_folder
-from ecgadv.files import DAMAGED
 
 
 @dataclass
@@ -102,10 +101,8 @@ def load_model(config: Config, dataset: data.Dataset, weights: Path) -> nn.Modul
     """
     model, source = fresh_model(config, dataset, 0), source_of(weights)
     content = source.read(weights.name)
-    try:
+    with source.told(weights.name):
         model.load_state_dict(load(content))
-    except DAMAGED as error:
-        raise source.damaged(weights.name, error) from error
     return model
 
 

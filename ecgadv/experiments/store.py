@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 import ecgadv
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import described
-from ecgadv.files import DAMAGED, full_disk_told, parse_arrays, parse_json
+from ecgadv.files import full_disk_told, parse_arrays, parse_json
 
 # A folder whose name starts with a dot is still being written, or was left by a killed process.
 _FINISHED = "[!.]*/run.json"
@@ -28,7 +28,14 @@ class Record(described.Described):
     """A finished run."""
 
     description = "run.json"
-    needed = frozenset({"config", "seed", "data"})
+    needed = frozenset(
+        {
+            *(f"config.{name}" for name in ("experiment", "profile", "label", "dataset")),
+            *(f"data.{name}" for name in ("name", "fingerprint")),
+            *("seed", "seconds", "commit", "dirty", "device", "versions.torch"),
+            *("training.seeds_together", "training.seconds"),
+        }
+    )
 
     @property
     def title(self) -> str:
@@ -49,10 +56,8 @@ class Record(described.Described):
     def metrics(self) -> dict:
         """The numbers of the evaluation."""
         content = self.read("metrics.json")
-        try:
+        with self.told("metrics.json"):
             return parse_json(content)
-        except DAMAGED as error:
-            raise self.damaged("metrics.json", error) from error
 
     @property
     def config(self) -> dict:
@@ -89,10 +94,8 @@ class Record(described.Described):
     def examples(self) -> dict[str, np.ndarray]:
         """Return id, record, label, prediction, logits, and uint8 "held/ATTACK/EPS" an attack."""
         content = self.read("examples.npz")
-        try:
+        with self.told("examples.npz"):
             return parse_arrays(content)
-        except DAMAGED as error:
-            raise self.damaged("examples.npz", error) from error
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,15 @@ class Store:
     def clear_evaluation(self, key: str) -> None:
         """Remove the parts of an evaluation whose record is there."""
         shutil.rmtree(self.evaluation(key), ignore_errors=True)
+
+    def clear_finished(self) -> None:
+        """Remove what a process left that was killed after publishing, before it tidied up."""
+        for path in (self.root / "checkpoints").glob("*"):
+            if self.get(path.name):
+                self.clear_evaluation(path.name)
+            keys = path.name.partition(".")[0].split("-")
+            if all((self.weights_folder(key) / WEIGHTS).exists() for key in keys):
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def publish(self, folder: Path) -> Iterator[Path]:

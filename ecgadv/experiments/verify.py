@@ -12,8 +12,9 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import from_dict, run_key
 from ecgadv.experiments.evaluate import evaluate
 from ecgadv.experiments.run import run_once, train_missing
-from ecgadv.experiments.session import Session, load_model
-from ecgadv.experiments.store import Record, Store
+from ecgadv.experiments.session import Session, load_model, source_of
+from ecgadv.experiments.store import WEIGHTS, Record, Store
+from ecgadv.files import sha256
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
 
     Raises:
         EcgadvError: the weights are wanted and were not released, the data differ, or the code no
-            longer gives the record's key.
+            longer gives the record's key; the weights found are not those of the record.
     """
     config, seed = from_dict(record.config), record.seed
     dataset = session.dataset(config.dataset)
@@ -78,8 +79,19 @@ def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
     weights = record.weights if record.weights.exists() else session.weights(config, seed)
     if weights is None:
         raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
+    _check_own(record, weights)
     model = load_model(config, dataset, weights).to(session.device)
     return compare(record, *evaluate(config, seed, model, dataset, session))
+
+
+def _check_own(record: Record, weights: Path) -> None:
+    """Raise EcgadvError if a record says what its weights sum to, and these are others."""
+    stated = record.sum(WEIGHTS)
+    if stated is not None and sha256(source_of(weights).read(weights.name)) != stated:
+        raise EcgadvError(
+            f"the weights in {weights.parent} are not those that record {record.key} was made of: "
+            "delete them, or add --retrain to train again"
+        )
 
 
 def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> Comparison:
@@ -88,18 +100,22 @@ def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> C
     Raises:
         EcgadvError: the record lacks a number or an array, or holds one too many.
     """
-    before, stored, again = record.examples(), _numbers(record.metrics), _numbers(metrics)
+    before, again = record.examples(), _numbers(metrics)
+    with record.told("metrics.json"):
+        stored = _numbers(record.metrics)
     for found, wanted in ((stored, again), (before, examples)):
         if odd := found.keys() ^ wanted.keys():
             raise EcgadvError(f"record {record.key} has not the numbers of its config: {min(odd)}")
     if not np.array_equal(before["id"], examples["id"]):
         raise EcgadvError(f"record {record.key} was made on other test examples")
-    numbers = {name: (value, again[name]) for name, value in stored.items()}
-    flags = {
-        name.removeprefix("held/"): _differing(before[name], examples[name])
-        for name in before
-        if name.startswith(("held/", "proved/", "predicted/", "boundary/"))
-    }
+    with record.told("metrics.json"):
+        numbers = {name: (float(value), again[name]) for name, value in stored.items()}
+    with record.told("examples.npz"):
+        flags = {
+            name.removeprefix("held/"): _differing(before[name], examples[name])
+            for name in before
+            if name.startswith(("held/", "proved/", "predicted/", "boundary/"))
+        }
     return Comparison(numbers, flags)
 
 

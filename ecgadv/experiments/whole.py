@@ -1,8 +1,6 @@
 """Whether a record holds all that its config promises: what releases and pages make sure of."""
 
-import contextlib
 import math
-from collections.abc import Iterator
 
 import numpy as np
 from safetensors.numpy import load
@@ -14,7 +12,6 @@ from ecgadv.evaluation import metrics
 from ecgadv.experiments.config import Config, from_dict
 from ecgadv.experiments.store import WEIGHTS, Record
 from ecgadv.experiments.unfinished import Arrays
-from ecgadv.files import DAMAGED
 
 SLACK = 1e-6  # between a number and what the arrays give, for sums taken in another order
 WALKS = ("original", "start", "distance", "queries", "transfer", "transfer-distance")
@@ -35,26 +32,17 @@ def check(record: Record, *, weights: bool) -> None:
         EcgadvError: it is damaged, or lacks something.
     """
     config, arrays, numbers = from_dict(record.config), record.examples(), record.metrics
-    with _told(record, "run.json"):
+    with record.told("run.json"):
         classes = len(record.run["data"]["classes"])
-    with _told(record, "examples.npz"):
+    with record.told("examples.npz"):
         _check_arrays(config, arrays, classes)
-    with _told(record, "metrics.json"):
+    with record.told("metrics.json"):
         _check_numbers(config, numbers, arrays, classes)
     if weights or record.weights.exists():
         content = record.read(WEIGHTS)
-        with _told(record, WEIGHTS):
+        with record.told(WEIGHTS):
             finite = all(np.isfinite(value).all() for value in load(content).values())
             _require(finite, "a weight is NaN or infinite")
-
-
-@contextlib.contextmanager
-def _told(record: Record, name: str) -> Iterator[None]:
-    """Turn whatever a damaged file leads to into the record's one line."""
-    try:
-        yield
-    except DAMAGED as error:
-        raise record.damaged(name, error) from error
 
 
 def _require(sound: bool, text: str) -> None:
@@ -108,6 +96,8 @@ def _check_numbers(config: Config, numbers: dict, arrays: Arrays, classes: int) 
     for name in ("accuracy", "balanced_accuracy"):
         value = numbers["validation"][name]
         _require(0 <= value <= 1, f"validation {name} is {value}")
+    if config.boundary:
+        _require(isinstance(numbers.get("boundary"), dict), "boundary is missing")
     curves = [
         (f"attacks/{a.name}", numbers["attacks"][a.name], f"held/{a.name}", a.eps)
         for a in config.attacks
