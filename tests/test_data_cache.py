@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 
+from ecgadv import files
 from ecgadv.data import cache
 from ecgadv.errors import EcgadvError
 
@@ -28,6 +29,12 @@ def test_round_trip(tmp_path):
         assert arrays[name].dtype == array.dtype
         np.testing.assert_array_equal(arrays[name], array)
     assert [file.name for file in path.parent.iterdir()] == ["demo.npz"]
+
+
+def test_nothing_stays_of_a_killed_writer(tmp_path):
+    (tmp_path / "demo.npz.part").write_bytes(b"half")
+    cache.write(tmp_path / "demo.npz", ARRAYS, META)
+    assert [file.name for file in tmp_path.iterdir()] == ["demo.npz"]
 
 
 def test_missing(tmp_path):
@@ -84,12 +91,11 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     cache.write(path, ARRAYS, META)
     before = path.read_bytes()
 
-    def full(file, **arrays):
-        file.write(b"half")
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez_compressed", full)
-    with pytest.raises(EcgadvError, match=r"cannot write .*No space left on device; free space"):
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(EcgadvError, match=r"^no space left under .*; free some and run the com"):
         cache.write(path, {}, META)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["demo.npz"]

@@ -2,20 +2,20 @@
 
 import hashlib
 import json
-import os
 import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ecgadv import files
 from ecgadv.errors import EcgadvError
-from ecgadv.files import DAMAGED, parse_arrays, why
+from ecgadv.files import DAMAGED, dump_arrays, parse_arrays, why
 
 FORMAT = 1
 
 
 def write(path, arrays, meta):
-    """Write arrays and metadata to `path` atomically.
+    """Write arrays and metadata to `path` atomically; one process at a time.
 
     Args:
         path: the .npz to publish; its folder is made if missing.
@@ -26,21 +26,14 @@ def write(path, arrays, meta):
         EcgadvError: the file cannot be written (disk full, no permission).
     """
     path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     header = {"format": FORMAT, "meta": meta, "sha256": digest(arrays)}
+    named = {"header": np.array(json.dumps(header)), **arrays}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        files.write(path, dump_arrays(named, compressed=True))
     except OSError as error:
         raise EcgadvError(
             f"cannot write {path}: {error.strerror or error}; free space or choose another folder"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read(path, *, mend):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from filelock import FileLock
+
 from ecgadv.data import catalogue, cinc2017, data_root, mitbih, verify
 from ecgadv.errors import EcgadvError
 
@@ -30,7 +32,8 @@ def prepare(name, *, root=None):
     root = Path(data_root() if root is None else root)
     folder, cache = root / source.path, root / "prepared" / f"{name}.npz"
     _check_raw(source, folder)
-    with _bar(source.records) as bar:
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache.with_name(f".{name}.lock")), _bar(source.records) as bar:
         found = READERS[name](folder, cache, progress=lambda record: bar.update())
     classes = ", ".join(f"{label} {n:,}" for label, n in found.pop("classes").items())
     counts = ", ".join(f"{n:,} {what}" for what, n in found.items())
