@@ -12,7 +12,8 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test mutants book book-twice demo serve bench clean distclean constraints
+.PHONY: help setup test mutants faults book book-twice demo serve bench clean distclean \
+  constraints
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ test: $(STAMP) ## check the style and run the tests (without network)
 
 mutants: $(STAMP) ## put small bugs into the package and see whether tests notice (ARGS=--help)
 	@$(BIN)/python tests/mutants.py $(ARGS)
+
+faults: $(STAMP) ## damage files, kill commands, break servers, and count (ARGS=--help)
+	@PYTHONPATH="$(CURDIR)/tests:$(CURDIR)/book" $(BIN)/python -m faults $(ARGS)
 
 demo: $(STAMP) ## run the experiments on the embedded synthetic beats
 	$(BIN)/ecgadv run paper-b --profile demo

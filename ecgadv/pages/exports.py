@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import yaml
 
+from ecgadv.claims import NOT_RUN
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import Config
@@ -50,6 +52,25 @@ def totals(records: Sequence[Record]) -> Table:
         rows.append((*group, len(found), f"{training:.1f}", *hours))
     head = ("suite", "profile", "device", "runs", "training, h", f"attacks, h{STAR}", "together, h")
     return of_rows(head, rows)
+
+
+def faults(path: Path) -> list[Markdown | Table]:
+    """Return when `make faults` was run and on what, and how often each fault came to what.
+
+    Args:
+        path: the file that it writes.
+    """
+    if not path.exists():
+        return [Markdown(f"*{NOT_RUN}*")]
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    rows = [(what, *counts.values()) for what, counts in told["counts"].items()]
+    sums = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
+    text = (
+        f"{sum(sums):,} faults, counted on {told['date']} at commit `{told['commit'][:9]}` with "
+        f"seed {told['seed']} and recordings that are {told['recordings']}."
+    )
+    outcomes = next(iter(told["counts"].values()))
+    return [Markdown(text), of_rows(("fault", *outcomes), [*rows, ("all", *sums)])]
 
 
 def size(folder: str | Path) -> str:
