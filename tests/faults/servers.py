@@ -10,7 +10,8 @@ from loopback import MITDB, Mirror, below, fake_files, with_sums
 
 from ecgadv.data import catalogue, download, physionet, verify
 
-FILES = below(MITDB.path, with_sums(fake_files(MITDB.files)))
+RECORDINGS = fake_files(MITDB.files)
+FILES, WHOLE = below(MITDB.path, with_sums(RECORDINGS)), below(MITDB.path, RECORDINGS)
 ALWAYS = 500  # more often than anything is tried
 SUMS = f"{MITDB.path}/{verify.SUMS}"
 VICTIM = f"{MITDB.path}/{MITDB.files[3]}"
@@ -58,12 +59,12 @@ def _fetched(kind: str, root: Path) -> Case:
             fault = (404, {}) if kind == "lacks the sums" else "flip"
             mirror.plan[SUMS] = [fault] * ALWAYS
         base = mirror.url if kind != "is not there" else f"http://127.0.0.1:{_unused()}/files/"
-        case = judged("server that fails", lambda: _fetch(root, base), FILES)
+        case = judged("server that fails", lambda: _fetch(root, base), WHOLE)
     case = case._replace(detail=f"{kind}: {case.detail}")
     if case.outcome not in (REFUSED, SAME):
         return case
     with Mirror(FILES) as mirror:
-        again = judged(case.what, lambda: _fetch(root, mirror.url), FILES)
+        again = judged(case.what, lambda: _fetch(root, mirror.url), WHOLE)
     if again.outcome != SAME:
         return again._replace(outcome=LEFT if again.outcome == OTHER else again.outcome)
     return case
@@ -73,8 +74,9 @@ def _fetch(root: Path, base: str) -> dict[str, bytes]:
     physionet.fetch("mitdb", root=root, base=base, say=lambda line: None)
     files = (path for path in root.rglob("*") if path.is_file())
     found = {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
-    found.pop(f"{MITDB.path}/.fetch.lock", None)
-    return found
+    # The sums judge the recordings, and nothing judges the spaces between the sums.
+    unjudged = (f"{MITDB.path}/.fetch.lock", SUMS)
+    return {name: content for name, content in found.items() if name not in unjudged}
 
 
 def _unused() -> int:
