@@ -6,36 +6,27 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from recorded_a import CLASSES, LABELS, PLAN, held, read, results, rows, some_networks, write
+from recorded_a import LABELS, PLAN, held, read, results, some_networks, write
 
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import scores
 from ecgadv.evaluation.intervals import seeds_and_examples_interval
-from ecgadv.figures.panels import Drawing, NotRun
+from ecgadv.experiments.store import Store
+from ecgadv.figures.panels import NotRun
 from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
 from ecgadv.pages import (
     chosen_a,
-    drawings_a,
-    tables_a,
+    failures,
+    failures_a,
     waveforms,
 )
-from ecgadv.results.names import plain
+from ecgadv.results import estimates, walks
+from ecgadv.results.names import look_of, plain
 from ecgadv.results.result import WORST
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
-FIGURES = (
-    drawings_a.clean,
-    drawings_a.white_box,
-    drawings_a.transfer,
-    drawings_a.sweep,
-    drawings_a.distances,
-    drawings_a.transferred_walks,
-    drawings_a.by_class,
-    drawings_a.ablations,
-    drawings_a.temperature,
-)
 
 
 @pytest.fixture
@@ -52,7 +43,7 @@ def test_every_planned_network_has_a_name_and_a_look_of_its_own(tmp_path):
     for part in ("SAP adversarial training, eps 10 µV", "ADT, T = 20", "Jacobian, lambda 44"):
         assert part in names
     shown = [r for r in chosen_a.of_the_paper(chosen_a.chosen(found)).values() if r]
-    looks = [json.dumps(figures.look(drawings_a.look_of(r))) for r in shown]
+    looks = [json.dumps(figures.look(look_of(r.defense, "paper-a", r.variant))) for r in shown]
     assert len(set(looks)) == len(looks)
 
 
@@ -61,7 +52,7 @@ def test_names_of_what_changes():
     assert plain("nsr-1", "paper-a", variant="rescaled") == "NSR, beta 1, per millivolt"
     assert plain("jacobian-1e+06", "paper-a", variant="retuned") == "Jacobian, lambda 1,000,000"
     assert plain("at-0.1", "paper-a", unit="normalised") == "SAP adversarial training, eps 0.1"
-    with pytest.raises(EcgadvError, match="no defense 'trades-1' in paper-a"):
+    with pytest.raises(EcgadvError, match="no defense 'trades' in paper-a"):
         plain("trades-1", "paper-a")
 
 
@@ -140,104 +131,11 @@ def test_medians_leave_skipped_pairs_out():
 
 def test_walks_of_the_boundary_attack(some):
     adt = some["adt-1", "faithful"]
-    assert chosen_a.median_distance(adt).estimate == 30  # of 10, 20, ... 50
-    assert chosen_a.queries(adt) == 3
-    assert chosen_a.transferred(adt).value == 1
-    assert chosen_a.transferred(adt).n == 5
-    assert chosen_a.transferred(some["at-10", "faithful"]).value == pytest.approx(3 / 5)
-    found = {row[0]: row[1:] for row in rows(tables_a.boundary(some))}
-    assert found["ADT, T = 1"][0] == "30.0"
-    assert set(found["NSR, beta 1"]) == {"not run"}
-
-
-def test_cost_marks_what_was_not_counted(tmp_path):
-    write(tmp_path, "ce/faithful")
-    found = results(tmp_path)
-    taken = found.all[0].records[0].run["taken_over"] = {"record": "abc", "attacks": ["pgd"]}
-
-    def attacks():
-        table = rows(tables_a.cost(chosen_a.chosen(found), found))
-        return next(row[3] for row in table if row[0] == "undefended")
-
-    assert attacks() == "1.0*"
-    taken["seconds"] = 30.0
-    assert attacks() == "1.5"
-
-
-def test_tables_say_what_was_not_run_and_invent_nothing(some):
-    found = {row[0]: row for row in rows(tables_a.clean(some, REPORTED))}
-    assert found["undefended"][1] == "100.0"
-    assert found["undefended"][-1] == found["NSR, beta 1"][-1] == "not transcribed"
-    assert set(found["NSR, beta 1"][1:-1]) == {"not run"}
-    under = {row[0]: row for row in rows(tables_a.attacked(some, REPORTED))}
-    assert under["SAP adversarial training, eps 10 µV"][2] == "50.0"
-    assert under["distillation, T = 1"][2] == "not run"
-
-
-def test_ablations_are_paired(some):
-    found = {row[0]: row[1:] for row in rows(tables_a.ablations(some))}
-    assert set(found) == {"distillation added", "labels in eval mode, row A4"}
-    assert found["distillation added"][4] == "+50.0"
-    assert found["distillation added"][-2:] == (40, 2)
-
-
-def test_classes_have_their_numbers_of_records(some):
-    found = rows(tables_a.by_class({w: some[w] for w in [("adt-1", "faithful")]}))
-    assert [row[1] for row in found] == CLASSES
-    assert [row[-1] for row in found] == [20, 6, 10, 4]
-    assert found[3][3:5] == ("100.0", "51.0\u00a0to\u00a0100.0")  # 4 / (4 + 1.96^2)
-
-
-def test_cost_counts_what_a_network_builds_on(some, tmp_path):
-    found = {row[0]: row[1:] for row in rows(tables_a.cost(some, results(tmp_path)))}
-    assert found["undefended"] == ("2.0", "0.0", "1.0", "CPU")
-    assert found["ADT, T = 1"][1] == "4.0"  # its teacher, and the network both begin from
-    assert set(found["NSR, beta 1"]) == {"not run"}
-
-
-def test_captions_tell_which_networks_have_fewer_seeds(tmp_path):
-    for name, seeds in {"ce/faithful": 2, "at-10/faithful": 1}.items():
-        for seed in range(seeds):
-            write(tmp_path, name, seed=seed)
-    drawing = drawings_a.clean(chosen_a.chosen(results(tmp_path)))
-    plt.close(drawing.fig)
-    assert "seeds 0, 1 (some networks: 0 only), profile compact" in drawing.caption
-
-
-@pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
-def test_figures_are_drawn_from_what_there_is(draw, some):
-    drawing = draw(some)
-    assert isinstance(drawing, Drawing)
-    plt.close(drawing.fig)
-    assert "seeds 0, 1" in drawing.caption
-    assert "profile compact" in drawing.caption
-    assert set(figures.PROVENANCE) <= set(drawing.provenance)
-    assert isinstance(draw(dict.fromkeys(some)), NotRun)
-
-
-def test_pgd_lines_begin_without_an_attack(some):
-    drawing = drawings_a.sweep(some)
-    plt.close(drawing.fig)
-    assert drawing.data["eps of PGD (µV)"][:3] == [0, 1, 2]
-    assert drawing.data["accuracy"][:3] == [1, 0, 0]
-    assert "undefended from 100.0 to 0.0" in drawing.alt
-
-
-def test_one_seed_is_enough(tmp_path):
-    for name in PLAN:
-        write(tmp_path, name, clean=0.5)
-    every = chosen_a.chosen(results(tmp_path))
-    for draw in FIGURES:
-        drawing = draw(every)
-        assert "seeds 0," in drawing.caption
-        plt.close(drawing.fig)
-    assert rows(tables_a.clean(every, REPORTED))[0][2] == "one seed"
-
-
-def test_live_results_are_told_with_their_unit(some):
-    (first, *_) = rows(tables_a.live([some["adt-1", "faithful"]]))
-    assert first[:3] == ("ADT, T = 1", "100.0", "100.0")
-    assert "not run" in tables_a.live([])._repr_markdown_()
+    assert walks.median_distance(adt).estimate == 30  # of 10, 20, ... 50
+    assert walks.queries(adt) == 3
+    assert walks.transferred(adt).value == 1
+    assert walks.transferred(adt).n == 5
+    assert walks.transferred(some["at-10", "faithful"]).value == pytest.approx(3 / 5)
 
 
 def test_strips_need_positive_values():
@@ -287,3 +185,40 @@ def test_a_recording_stands_above_its_perturbations():
     assert len(fig.axes) == 3
     assert fig.axes[0].lines[0].get_ydata().max() == pytest.approx(0.003)
     plt.close(fig)
+
+
+@pytest.mark.parametrize(("share", "falls"), [(0, True), (0.5, False)])
+def test_the_undefended_network_must_fall_at_the_largest_level(tmp_path, share, falls):
+    write(tmp_path, "ce/faithful", share=share)
+    (found,) = results(tmp_path).all
+    signs = failures_a.signs(found)
+    (must,) = (sign for sign in signs if sign.must_hold)
+    assert must.indicator.name == "PGD: 25 µV holds"
+    if falls:
+        failures.refuse(signs)
+    else:
+        with pytest.raises(failures.AttackFailedError, match="25 µV holds"):
+            failures.refuse(signs)
+
+
+def test_signs_of_failed_attacks(tmp_path):
+    write(tmp_path, "at-10/faithful", share=1, **{"held__transfer-sap__10": held(0.5)})
+    (found,) = results(tmp_path).all
+    signs = failures_a.signs(found)
+    failures.refuse(signs)
+    failed = {sign.indicator.name for sign in signs if sign.failed}
+    assert failed == {"PGD: 25 µV holds", "SAP 20 + 20: beaten by SAP 20 + 20, transferred"}
+
+
+def test_tables_have_classes_scores_and_walks(some):
+    adt = [Store(record.path.parent) for record in some["adt-1", "faithful"].records][:1]
+    where = {"profile": "compact", "defense": "adt", "variant": "faithful"}
+    found = estimates(adt, experiment="paper-a", **where)
+    classes = found[(found.metric == "sensitivity") & (found.attack == "none")]
+    assert classes["class"].tolist() == ["N", "AF", "O", "~"]
+    assert classes.n.tolist() == [20, 6, 10, 4]
+    near, stood = (found[found.attack == a].iloc[0] for a in ("boundary", "transfer-boundary"))
+    assert (near.metric, near.value, near.unit) == ("median_distance", 30, "uV")
+    assert (stood.value, stood.n) == (1, 5)
+    f1 = found[(found.metric == "han_f1") & (found.attack == "none")]
+    assert f1.value.item() == some["adt-1", "faithful"].f1("none", 0, han=True).value

@@ -8,8 +8,7 @@ from ecgadv import attacks
 from ecgadv.evaluation.intervals import Interval, seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments.evaluate import HAN_CLASSES
-from ecgadv.pages import chosen_a, tables_a
-from ecgadv.pages.captions_a import options_of
+from ecgadv.pages import chosen_a
 from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
 from ecgadv.pages.effects import Effect, figure
 from ecgadv.results.estimate import Estimate
@@ -19,6 +18,22 @@ from ecgadv.results.result import WORST, Result
 ROWS = tuple(f"A{number}" for number in range(1, 23))
 PLAIN, ADT = ("ce", "faithful"), ("adt-1", "faithful")
 RESAMPLES, LEVEL = 2000, 0.95
+
+
+# What is compared with what, and what that shows; rows as in PROTOCOLS 2.7.
+PAIRS = (
+    (("adt-1", "faithful"), ("at-10", "faithful"), "distillation added"),
+    (("adt-1", "eval-labels"), ("adt-1", "faithful"), "labels in eval mode, row A4"),
+    (("adt-1", "eval-attack"), ("adt-1", "faithful"), "attack in eval mode, row A3"),
+    (("adt-1", "selected-on-test"), ("adt-1", "faithful"), "epoch chosen on test part, row A7"),
+    (("adt-1", "last-epoch"), ("adt-1", "faithful"), "last epoch, row A7"),
+    (("ce", "selected-on-test"), ("ce", "faithful"), "undefended, epoch chosen on test part"),
+    (("ce", "last-epoch"), ("ce", "faithful"), "undefended, last epoch"),
+    (("initadt-1", "faithful"), ("adt-1", "faithful"), "attacks for teacher only, Init-ADT"),
+    (("distadt-1", "faithful"), ("adt-1", "faithful"), "attacks for student only, Dist-ADT"),
+    (("distillation-1", "faithful"), ("ce", "faithful"), "distillation, no attacks"),
+    (("nsr-1", "rescaled"), ("nsr-1", "faithful"), "NSR per millivolt, row A17"),
+)
 
 
 def effects(every: Chosen) -> list[Effect]:
@@ -40,7 +55,7 @@ def effects(every: Chosen) -> list[Effect]:
 def _switches(every: Chosen) -> list[Effect]:
     """Return the differences of the networks that one row sets apart; A5 is the temperature."""
     found, plain = [], every.get(ADT)
-    for said, a, b in tables_a.paired(every):
+    for said, a, b in paired(every):
         changed, _, row = said.rpartition(", row ")
         if changed:
             found += _networks(row, a, b, "fig-a-ablations")
@@ -136,3 +151,24 @@ def _gap(result: Result, one: tuple[str, float], other: tuple[str, float]) -> Es
 
 def _measure(result: Result, attack: str, eps: float) -> str:
     return f"{NAMES[attack]}, {in_unit(result, eps)}" if eps else "without an attack"
+
+
+def paired(every: Chosen) -> list[tuple[str, Result, Result]]:
+    """Return what is compared, in words, with the two results, for all pairs that were run."""
+    pairs = [(said, every.get(a), every.get(b)) for a, b, said in (*PAIRS, _retuned(every))]
+    return [
+        (said, a, b)
+        for said, a, b in pairs
+        if a and b and set(a.seeds) & set(b.seeds) and np.array_equal(a.ids, b.ids)
+    ]
+
+
+def _retuned(every: Chosen) -> tuple:
+    """Return the pair of Jacobian penalties, whose second weight depends on the profile."""
+    ours = next((w for w in every if w[1] == "retuned"), ("jacobian", "retuned"))
+    return ours, ("jacobian-44", "faithful"), "Jacobian re-tuned, row A15"
+
+
+def options_of(result: Result, attack: str) -> dict:
+    """Return the settings of an attack as the record holds them."""
+    return {a["name"]: a["options"] for a in result.config["attacks"]}[attack]
