@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
+from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import seed_interval
+from ecgadv.experiments import suites
 from ecgadv.figures import views
 from ecgadv.figures.panels import NotRun
+from ecgadv.results import names
 
 ONE = {
     "experiment": "paper-b",
@@ -120,3 +123,19 @@ def test_patients_are_drawn_between_patients():
     between = pd.DataFrame([{**ONE, "split": "interpatient"}])
     assert views.bootstrap(between) == "95 % bootstrap over seeds and patients"
     assert "split between patients" in views.sample(between)
+
+
+@pytest.mark.parametrize(("experiment", "profile"), suites.known())
+def test_everything_that_is_planned_has_words_and_a_look(experiment, profile):
+    for config, _ in suites.plan(experiment, profile):
+        split, network, defense, variant = config.label.split("/")
+        for kind, key in (("splits", split), ("networks", network), ("datasets", config.dataset)):
+            assert names.known(kind, key)
+        assert names.plain(defense, experiment, variant=variant)
+        assert names.look_of(defense, experiment, variant) >= 0
+        assert all(names.attack_name(attack.name, experiment) for attack in config.attacks)
+
+
+def test_what_has_no_words_is_told():
+    with pytest.raises(EcgadvError, match="no 'other' among the splits of words"):
+        names.known("splits", "other")
