@@ -8,17 +8,18 @@ import numpy as np
 from ecgadv.errors import EcgadvError
 
 BROKEN, HELD, NOT_ATTACKED = 0, 1, 255
+OWNED = ("C", "W")  # contiguous and writable, as torch wants what it shares with NumPy
 
 
 def array(name: str, values) -> np.ndarray:
-    """Return values as an array, from whatever device."""
+    """Return values as an array in this machine's byte order, from whatever device."""
     try:
         found = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (TypeError, ValueError) as error:
         raise EcgadvError(f"{name}: {str(error).splitlines()[0]}; give an array") from None
     if found.dtype.kind not in "biuf":
         raise EcgadvError(f"{name} holds {found.dtype}; give numbers")
-    return found
+    return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
 def whole(name: str, values) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgadv.border.arrays import array, whole
+from ecgadv.border.arrays import OWNED, array, whole
 from ecgadv.border.networks import home
 from ecgadv.errors import EcgadvError
 
@@ -23,7 +23,7 @@ def examples(model: Callable, x: Array, mask: Array | None) -> tuple[Tensor, Ten
     if not isinstance(x, Tensor):
         found = array("examples", x)
         wide = found.dtype.kind != "f" or found.dtype.itemsize > 4
-        x = torch.from_numpy(np.ascontiguousarray(found, np.float32 if wide else None))
+        x = torch.from_numpy(np.require(found, np.float32 if wide else None, OWNED))
     if x.is_complex() or x.dtype == torch.bool or x.dim() != 3 or 0 in x.shape:
         raise EcgadvError(
             f"examples of shape {tuple(x.shape)}, {x.dtype}; give at least one, floats (N, C, L)"
@@ -34,7 +34,7 @@ def examples(model: Callable, x: Array, mask: Array | None) -> tuple[Tensor, Ten
 
 def _mask(mask: Array, x: Tensor) -> Tensor:
     if not isinstance(mask, Tensor):
-        mask = torch.from_numpy(np.ascontiguousarray(array("mask", mask)))
+        mask = torch.from_numpy(np.require(array("mask", mask), None, OWNED))
     if mask.dtype != torch.bool or mask.shape != (len(x), 1, x.shape[-1]):
         raise EcgadvError(
             f"mask is {mask.dtype} of shape {tuple(mask.shape)} for examples {tuple(x.shape)}; "

@@ -78,8 +78,6 @@ def attacked(
     model: Callable, y: Tensor | None, *, train_mode: bool = False, wait: bool = True
 ) -> Iterator[Network]:
     """Hold a network still and hand it out as a `Network`, whatever mode of autograd is on."""
-    if not callable(model):
-        raise EcgadvError(f"the network is {model!r}; give a module or a function of x")
     tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
     if any(tensor.is_inference() for tensor in tensors):
         raise EcgadvError(
@@ -105,8 +103,11 @@ def frozen(model: Callable, *, train_mode: bool = False) -> Iterator[Callable]:
         train_mode: craft in training mode instead, as some protocols do inside training
             (dropout is active and batch statistics move).
 
-    Raises EcgadvError while another thread holds the network, or a part of it.
+    Raises EcgadvError for what cannot be called, and while another thread holds the network, or a
+    part of it.
     """
+    if not callable(model):
+        raise EcgadvError(f"the network is {model!r}; give a module or a function of x")
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     held = _hold(model, modules)
     try:

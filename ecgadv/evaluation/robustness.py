@@ -211,7 +211,9 @@ def worst_case(flags: Mapping[str, np.ndarray], *, among: np.ndarray | None = No
         raise EcgadvError(f"flags of unequal length {lengths}; give the same examples to each")
     stacked = np.stack([arrays.flags(held, name=name) for name, held in flags.items()])
     if among is not None:
-        stacked = np.where(np.asarray(among, dtype=bool), stacked, np.uint8(NOT_ATTACKED))
+        among = arrays.whole("among", among).astype(bool)
+        arrays.one_each("flags of among", among, stacked[0], what="examples")
+        stacked = np.where(among, stacked, np.uint8(NOT_ATTACKED))
     worst = stacked.min(axis=0)  # 0 < 1 < 255 is exactly the order that is wanted
     unseen = ((stacked == NOT_ATTACKED) & (worst == HELD)).sum(axis=1)
     if unseen.any():
