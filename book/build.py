@@ -13,6 +13,7 @@ import errno
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -174,10 +175,17 @@ def render(source: Path, work: Path, *, toc: Path) -> Path:
     # For a second rendering into the same folder; it hashes where the packages are installed.
     (html / ".buildinfo").unlink(missing_ok=True)
     for page in html.rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        # A list whose items have docutils' deprecated role is no list to a screen reader.
-        page.write_text(text.replace('role="doc-biblioentry"', 'role="listitem"'), encoding="utf-8")
+        page.write_text(accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
     return html
+
+
+def accessible(page: str) -> str:
+    """Return a rendered page without what keeps it from being read out or steered by voice."""
+    # A list whose items have docutils' deprecated role is no list to a screen reader.
+    page = page.replace('role="doc-biblioentry"', 'role="listitem"')
+    # The theme's button shows "Search Ctrl+K", so it must not be called "Search" alone.
+    field = r'(<button class="btn search-button-field [^>]*?) aria-label="[^"]*"'
+    return re.sub(field, r"\1", page)
 
 
 def publish(html: Path, target: Path) -> None:

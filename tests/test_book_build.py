@@ -393,6 +393,15 @@ def test_a_machine_whose_name_is_also_a_word_or_a_number(tmp_path, monkeypatch, 
     assert problems(site(tmp_path, index="a laptop, 127, 127.0.0.1 and 42")) == []
 
 
+def test_pages_are_made_accessible():
+    button = '<button class="btn search-button-field {}" title="Search"{} data-bs-x="y">'
+    page = '<div role="list"><p role="{}">A</p></div>' + button
+    rendered = page.format("doc-biblioentry", "pst-js-only", ' aria-label="Search"')
+    assert build.accessible(rendered) == page.format("listitem", "pst-js-only", "")
+    other = '<button class="btn search-button" aria-label="Search"></button>'
+    assert build.accessible(other) == other, "an icon without text needs its label"
+
+
 def test_pages_are_replaced_whole(tmp_path):
     new, old = tmp_path / "new", tmp_path / "html"
     for folder, text in ((new, "new"), (old, "old")):
