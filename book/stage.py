@@ -14,6 +14,8 @@ from ecgadv import claims, figures
 from ecgadv.experiments import provenance
 
 PAGES = ("*.md", "*.bib")
+# Pages of the repository that a page of the book includes.
+INCLUDED = ("CHANGELOG.md", "CONTRIBUTING.md")
 # What notebooks write for other pages.
 FRAGMENTS = ("effects-protocol-a", "effects-protocol-b")
 ANSWER = "fig-answer"  # the figure of the front page
@@ -30,7 +32,7 @@ def stage(
     """Make the renderer's source folder anew.
 
     Args:
-        book: the chapters and assets.
+        book: the chapters, the API reference and the assets, in the repository's root.
         executed: the executed notebooks, with `figures/`, `downloads/`, `verdicts/` and
             `fragments/`.
         target: the folder to make; what was there is removed.
@@ -41,7 +43,8 @@ def stage(
     for pattern in PAGES:
         for page in sorted(book.glob(pattern)):
             shutil.copyfile(page, target / page.name)
-    shutil.copytree(book / "assets", target / "assets")
+    for folder in ("api", "assets"):
+        shutil.copytree(book / folder, target / folder)
     for made in ("figures", "downloads"):
         if (executed / made).is_dir():
             shutil.copytree(executed / made, target / made)
@@ -56,6 +59,8 @@ def stage(
         (target / "notebooks").mkdir(exist_ok=True)
         (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
     (target / "generated").mkdir()
+    for name in INCLUDED:
+        shutil.copyfile(book.parent / name, target / "generated" / name)
     ledger = claims.ledger(book / "claims.yml", executed / "verdicts")
     (target / "generated" / "claims.md").write_text(ledger, encoding="utf-8")
     (target / "generated" / "answer.md").write_text(answer(executed / "figures"), encoding="utf-8")

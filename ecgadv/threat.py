@@ -63,7 +63,7 @@ class Threat:
 
     @property
     def shown_eps(self) -> str:
-        """Budget as a message shows it: one number, or from the least to the greatest."""
+        """Budget as a message shows it, one number or from the least to the greatest."""
         return _shown(self.eps)
 
     def at(self, eps: float | Tensor) -> Threat:
@@ -150,7 +150,7 @@ class Threat:
         """Return bool (..., B): True for a sample outside the budget, the bounds or the mask.
 
         A value that is not finite counts too. `tol` is relative to the largest of 1, eps and
-        |x|, because float32 rounds raw counts more coarsely than a normalised signal, and at
+        `|x|`, because float32 rounds raw counts more coarsely than a normalised signal, and at
         least what the type of x rounds by; outside the mask no change at all is allowed.
         """
         excess = self._excess(x_adv, x, mask, tol).values()

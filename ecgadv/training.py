@@ -39,19 +39,19 @@ class Schedule:
 
     epochs: int = 50
     batch_size: int = 128
-    learning_rate: float = 1e-3  # the largest one of a one-cycle rate
-    optimizer: str = "adamax"  # or "adam"
-    rate: str = "constant"  # or "one-cycle": up in the first 30 % of the steps, then down to 0
-    sampler: str = "class-balanced"  # an epoch is K times the largest class; or "natural"
-    copies: tuple[int, ...] = ()  # how often "natural" draws each class in an epoch; once if empty
-    epoch_share: float = 1.0  # of that epoch which is drawn, the rest being left out
-    warmup: int = 0  # epochs with the warm-up loss before those with the loss itself
-    keep: str = "last"  # epoch; "best" is the first one of the highest validation accuracy
-    precision: str = "fp32"  # of the arithmetic on the device: fp32, tf32 or bf16
-    decay: float = 0.0  # before each step p -= lr * decay * (sign(p) + p)
-    normalize: bool = False  # kernels to unit norm at the start of each batch
-    redraw_dead: bool = False  # draw kernels anew that had no gradient for an epoch, between epochs
-    steps_per_batch: int = 1  # 2 repeats a slip of the authors' adversarial CNN (row B4)
+    learning_rate: float = 1e-3  #: the largest one of a one-cycle rate
+    optimizer: str = "adamax"  #: or "adam"
+    rate: str = "constant"  #: or "one-cycle", up in the first 30 % of the steps, then down to 0
+    sampler: str = "class-balanced"  #: an epoch is K times the largest class; or "natural"
+    copies: tuple[int, ...] = ()  #: how often "natural" draws each class in an epoch; once if empty
+    epoch_share: float = 1.0  #: of that epoch which is drawn, the rest being left out
+    warmup: int = 0  #: epochs with the warm-up loss before those with the loss itself
+    keep: str = "last"  #: epoch; "best" is the first one of the highest validation accuracy
+    precision: str = "fp32"  #: fp32, tf32 or bf16, of the arithmetic on the device
+    decay: float = 0.0  #: before each step p -= lr * decay * (sign(p) + p)
+    normalize: bool = False  #: kernels to unit norm at the start of each batch
+    redraw_dead: bool = False  #: between epochs, draw kernels anew that had no gradient in one
+    steps_per_batch: int = 1  #: 2 repeats a slip of the authors' adversarial CNN (row B4)
 
     def __post_init__(self):
         object.__setattr__(self, "copies", tuple(self.copies))  # a list, if read from JSON

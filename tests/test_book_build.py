@@ -426,8 +426,10 @@ def test_the_digest_sees_names_and_contents(tmp_path):
 
 def test_a_page_that_does_not_render_stops_the_build(work, capsys):
     """A broken reference is an error, and what was published stays."""
-    for name in ("book/assets", "notebooks", "_build/html", "ecgadv"):
+    for name in ("book/api", "book/assets", "notebooks", "_build/html", "ecgadv"):
         (work / name).mkdir(parents=True)
+    for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
+        (work / name).write_text("")
     (work / "_build/html/index.html").write_text("former")
     (work / "book/index.md").write_text("# Title\n\nSee {numref}`fig-none`.\n")
     toc = {"format": "jb-book", "root": "index"}

@@ -74,7 +74,7 @@ def test_another_file_is_refused_in_one_line(beats, tmp_path, text, complaint):
 
 def like_mitdb(beats, root, monkeypatch):
     """A root whose mitdb is a part of the synthetic beats."""
-    monkeypatch.setitem(data._LOADERS, "mitdb", lambda root: beats)
+    monkeypatch.setitem(data.LOADERS, "mitdb", lambda root: beats)
     monkeypatch.setenv("ECGADV_DATA", str(root))
     return root / "prepared" / match.SPLIT_FILE
 

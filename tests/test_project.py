@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import importlib
 import json
 import re
 import subprocess
@@ -191,7 +192,8 @@ def toc():
     """Every page that book/_toc.yml names."""
     contents = yaml.safe_load((ROOT / "book/_toc.yml").read_text())
     chapters = [page for part in contents["parts"] for page in part["chapters"]]
-    return [contents["root"], *(page["file"] for page in chapters)]
+    pages = [inner for page in chapters for inner in (page, *page.get("sections", []))]
+    return [contents["root"], *(page["file"] for page in pages)]
 
 
 def test_every_page_of_the_contents_exists_and_every_notebook_is_a_page():
@@ -200,7 +202,25 @@ def test_every_page_of_the_contents_exists_and_every_notebook_is_a_page():
         source = f"{page}.ipynb" if page.startswith("notebooks/") else f"book/{page}.md"
         assert (ROOT / source).is_file(), source
     assert {f"notebooks/{path.stem}" for path in NOTEBOOKS} <= set(pages)
-    assert {path.stem for path in (ROOT / "book").glob("*.md")} <= set(pages)
+    book = ROOT / "book"
+    written = [path.relative_to(book) for path in book.rglob("*.md")]
+    assert {path.with_suffix("").as_posix() for path in written} <= set(pages)
+
+
+@pytest.mark.parametrize(
+    "package", ["attacks", "data", "defenses", "evaluation", "models", "results"]
+)
+def test_the_api_reference_has_whatever_a_package_offers(package):
+    """Its names, where it lists them, or else its modules."""
+    page = (ROOT / f"book/api/{package}.md").read_text()
+    offered = getattr(importlib.import_module(f"ecgadv.{package}"), "__all__", [])
+    modules = {path.stem for path in (ROOT / "ecgadv" / package).glob("[!_]*.py")}
+    listed = set(re.findall(rf"automodule:: ecgadv\.{package}\.(\w+)", page))
+    if listed:
+        assert listed == (modules & set(offered) or modules)
+    else:
+        assert f"automodule:: ecgadv.{package}\n   :members:\n   :imported-members:" in page
+        assert offered
 
 
 def test_every_figure_is_registered_once_with_its_notebook():

@@ -1,4 +1,4 @@
-"""Attacks: attack(model, x, y, threat, *, mask=None, generator=None, ...) -> x_adv."""
+"""Attacks: `attack(model, x, y, threat, *, mask=None, generator=None, ...) -> x_adv`."""
 
 from ecgadv.attacks.adamax_pgd import adamax_pgd
 from ecgadv.attacks.apgd import apgd

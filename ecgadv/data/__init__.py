@@ -1,8 +1,10 @@
-"""Datasets and splits by name.
+"""Datasets and splits by name. A dataset or split of your own is one more row of the tables.
 
-data = load("mitdb")
-parts = split(data, "beatwise", seed=0)
-x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
+::
+
+    data = load("mitdb")
+    parts = split(data, "beatwise", seed=0)
+    x, y, mask = data.x[parts.train], data.y[parts.train], data.mask(parts.train)
 """
 
 from pathlib import Path
@@ -14,7 +16,7 @@ from ecgadv.errors import EcgadvError
 
 __all__ = ["Dataset", "Split", "data_root", "load", "split"]
 
-_LOADERS = {
+LOADERS = {
     "challenge-2017": lambda root: cinc2017.load(root / "prepared" / "challenge-2017.npz"),
     "kaggle": lambda root: kaggle.load(
         root / "kaggle" / kaggle.TRAIN[0], root / "kaggle" / kaggle.TEST[0]
@@ -22,7 +24,7 @@ _LOADERS = {
     "synthetic": lambda root: synthetic.load(),
     "mitdb": lambda root: mitbih.load(root / "prepared" / "mitdb.npz"),
 }
-_SPLITS = {
+SPLITS = {
     "beatwise": splits.beatwise,
     "csv": splits.csv,
     "han": splits.han,
@@ -45,9 +47,9 @@ def load(name, *, root=None):
     Raises:
         EcgadvError: the name is unknown, or its files are missing or damaged.
     """
-    if name not in _LOADERS:
-        raise EcgadvError(f"no dataset '{name}': use one of {', '.join(sorted(_LOADERS))}")
-    return _LOADERS[name](data_root() if root is None else Path(root))
+    if name not in LOADERS:
+        raise EcgadvError(f"no dataset '{name}': use one of {', '.join(sorted(LOADERS))}")
+    return LOADERS[name](data_root() if root is None else Path(root))
 
 
 def split(dataset, name, *, seed=0):
@@ -63,6 +65,6 @@ def split(dataset, name, *, seed=0):
     Raises:
         EcgadvError: the name is unknown or does not fit the dataset.
     """
-    if name not in _SPLITS:
-        raise EcgadvError(f"no split '{name}': use one of {', '.join(sorted(_SPLITS))}")
-    return _SPLITS[name](dataset, seed=seed)
+    if name not in SPLITS:
+        raise EcgadvError(f"no split '{name}': use one of {', '.join(sorted(SPLITS))}")
+    return SPLITS[name](dataset, seed=seed)

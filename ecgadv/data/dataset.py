@@ -21,20 +21,20 @@ class Dataset:
     """
 
     name: str
-    x: np.ndarray  # (N, C, L) float32, padded with zeros around the recording
-    y: np.ndarray  # (N,) int64, index into `classes`
-    length: np.ndarray  # (N,) int64, samples of x that come from the recording
-    record: np.ndarray  # (N,) str, the record (the patient, where a record is one)
-    onset: np.ndarray  # (N,) int64, the R peak in the record, at the record's own rate
-    unit_mv: np.ndarray  # (N,) float32, millivolts of one unit of x; NaN if not known
+    x: np.ndarray  #: (N, C, L) float32, padded with zeros around the recording
+    y: np.ndarray  #: (N,) int64, index into `classes`
+    length: np.ndarray  #: (N,) int64, samples of x that come from the recording
+    record: np.ndarray  #: (N,) str, the record (the patient, where a record is one)
+    onset: np.ndarray  #: (N,) int64, the R peak in the record, at the record's own rate
+    unit_mv: np.ndarray  #: (N,) float32, millivolts of one unit of x; NaN if not known
     classes: tuple[str, ...]
-    fs: float  # Hz, of x
-    unit: str  # what one unit of x is
-    labels: str  # which version of the labels
+    fs: float  #: Hz, of x
+    unit: str  #: what one unit of x is
+    labels: str  #: which version of the labels
     note: str
-    start: np.ndarray | None = None  # (N,) int64, where in x the recording starts; None: at 0
-    facts: dict = field(default_factory=dict)  # {name: (N,) array}, how each sample was made
-    fingerprint: str = field(init=False)  # sha256 of all of the above but the note and the facts
+    start: np.ndarray | None = None  #: (N,) int64, where in x the recording starts; 0 if None
+    facts: dict = field(default_factory=dict)  #: how each sample was made, (N,) arrays by name
+    fingerprint: str = field(init=False)  #: sha256 of all of the above but the note and the facts
 
     def __post_init__(self):
         for name in ("x", "unit_mv"):
@@ -82,12 +82,12 @@ class Split:
 
     name: str
     seed: int
-    train: np.ndarray  # int64 (n_train,)
+    train: np.ndarray  #: int64 (n_train,)
     validation: np.ndarray
     test: np.ndarray
-    leaks_patients: bool  # True if a patient may stand in more than one part
+    leaks_patients: bool  #: True if a patient may stand in more than one part
     note: str
-    selects_on_test: bool = False  # True if `validation` is `test`
+    selects_on_test: bool = False  #: True if `validation` is `test`
 
     def __post_init__(self):
         for part in ("train", "validation", "test"):

@@ -10,7 +10,7 @@ from ecgadv.models.slopes import Pull
 
 
 def penalty(logits: Tensor, pull: Pull, *, norm: str, divisor: int) -> Tensor:
-    """Return (1 / (B * divisor)) sum_n sum_c ||d z_c(x_n) / d x_n||, summed over seeds.
+    """Return `(1 / (B * divisor)) sum_n sum_c ||d z_c(x_n) / d x_n||`, summed over seeds.
 
     Args:
         logits, pull: (..., B, K) and what gives their slopes, from `ecgadv.models.pullback`.

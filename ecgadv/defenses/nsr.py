@@ -37,7 +37,7 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 def noise_to_signal(
     logits: Tensor, pull: Pull, y: Tensor, *, max_noise: float, stabiliser: float, gate: bool
 ) -> Tensor:
-    """Return R_n = M * ||grad_x z_y||_1 / (|z_y| + eps0) for every sample, shape (..., B).
+    """Return `R_n = M * ||grad_x z_y||_1 / (|z_y| + eps0)` of every sample, shape (..., B).
 
     Args:
         logits, pull: (..., B, K) and what gives their slopes, from `ecgadv.models.pullback`.

@@ -17,35 +17,35 @@ EVALUATION_VERSION = 1
 class Defense:
     """A training loss by name, with its options."""
 
-    name: str  # cross-entropy, adversarial, jacobian or nsr
-    variant: str = "faithful"  # the authors' protocol, or "corrected"
+    name: str  #: cross-entropy, adversarial, jacobian or nsr
+    variant: str = "faithful"  #: the authors' protocol, or "corrected"
     options: dict = field(default_factory=dict)
-    masked: bool = False  # the training attack is told where the padding is
+    masked: bool = False  #: the training attack is told where the padding is
 
 
 @dataclass(frozen=True)
 class Attack:
     """An attack of the evaluation, run at each eps."""
 
-    name: str  # how records and figures call it
-    method: str  # uniform-noise, fgsm, pgd, apgd, adamax-pgd, sap or spsa
-    eps: tuple[float, ...]  # in the unit of the data
+    name: str  #: how records and figures call it
+    method: str  #: uniform-noise, fgsm, pgd, apgd, adamax-pgd, sap or spsa
+    eps: tuple[float, ...]  #: in the unit of the data
     options: dict = field(default_factory=dict)
-    bounded: bool = True  # clip to the range of the data
-    masked: bool = False  # leave the zero padding alone (row B14)
-    per_class: int | None = None  # attack at most so many test examples of each class
-    nested: bool = False  # count what broke at a smaller eps as broken at a larger one
-    transfer: bool = False  # craft the examples on the config's surrogate instead
-    predictions: bool = False  # keep the class that each example ends in, for F1 scores
+    bounded: bool = True  #: clip to the range of the data
+    masked: bool = False  #: leave the zero padding alone (row B14)
+    per_class: int | None = None  #: attack at most so many test examples of each class
+    nested: bool = False  #: count what broke at a smaller eps as broken at a larger one
+    transfer: bool = False  #: craft the examples on the config's surrogate instead
+    predictions: bool = False  #: keep the class that each example ends in, for F1 scores
 
 
 @dataclass(frozen=True)
 class Teacher:
     """A trained network whose softened outputs are the labels of another one's training."""
 
-    config: "Config"  # its weights of the same seed
-    temperature: float = 1.0  # of the soft labels and of the student's loss
-    train_mode: bool = True  # paper A's: dropout and batch statistics blur the labels (row A4)
+    config: "Config"  #: its weights of the same seed
+    temperature: float = 1.0  #: of the soft labels and of the student's loss
+    train_mode: bool = True  #: as in paper A; dropout and batch statistics blur the labels (A4)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Config:
 
     experiment: str
     profile: str
-    label: str  # unique in experiment and profile, like mlp/nsr-0.4/faithful
+    label: str  #: unique in experiment and profile, like mlp/nsr-0.4/faithful
     dataset: str
     split: str
     model: str
@@ -62,16 +62,16 @@ class Config:
     schedule: Schedule
     attacks: tuple[Attack, ...]
     model_options: dict = field(default_factory=dict)
-    teacher: Teacher | None = None  # distillation
-    initial: "Config | None" = None  # training goes on from its weights of the same seed
-    surrogate: "Config | None" = None  # where transferred examples are crafted, same seed
-    boundary: dict = field(default_factory=dict)  # options of the boundary attack; empty: not run
-    proof: tuple[float, ...] = ()  # eps at which robustness is proved, in the unit of the data
-    proof_per_class: int | None = None  # for at most so many test examples of each class
-    precision: str = "fp32"  # of the evaluation
-    half: bool = False  # matrices of weights are kept in half precision, and evaluated so
-    together: int = 1  # at most so many seeds train side by side in one stacked network
-    differs: tuple[str, ...] = ()  # how it differs from the paper's protocol, one line each
+    teacher: Teacher | None = None  #: distillation
+    initial: "Config | None" = None  #: training goes on from its weights of the same seed
+    surrogate: "Config | None" = None  #: where transferred examples are crafted, same seed
+    boundary: dict = field(default_factory=dict)  #: of the boundary attack; not run if empty
+    proof: tuple[float, ...] = ()  #: eps at which robustness is proved, in the unit of the data
+    proof_per_class: int | None = None  #: for at most so many test examples of each class
+    precision: str = "fp32"  #: of the evaluation
+    half: bool = False  #: matrices of weights are kept in half precision, and evaluated so
+    together: int = 1  #: at most so many seeds train side by side in one stacked network
+    differs: tuple[str, ...] = ()  #: how it differs from the paper's protocol, one line each
 
     def __post_init__(self):
         if self.together > 1 and (self.teacher is not None or self.initial is not None):

@@ -25,6 +25,12 @@ from ecgadv.files import dump_arrays, sha256
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.training import OutOfTime, Samples, train
 
+# Defenses by name; "adversarial" is built apart, since its loss needs an attack.
+LOSSES = {
+    "cross-entropy": defenses.cross_entropy.loss,
+    "jacobian": defenses.jacobian.loss,
+    "nsr": defenses.nsr.loss,
+}
 # What is minimised in the warm-up epochs of a defense; else plain cross-entropy (PROTOCOLS 2.4).
 WARMUP = {"nsr": defenses.nsr.squared_error_loss}
 
@@ -41,12 +47,7 @@ def build_loss(config: Config, unit: str, generator: torch.Generator) -> Callabl
         return partial(
             defenses.adversarial.loss, attack=partial(attack, keep="last", **options), **own
         )
-    losses = {
-        "cross-entropy": defenses.cross_entropy.loss,
-        "jacobian": defenses.jacobian.loss,
-        "nsr": defenses.nsr.loss,
-    }
-    return partial(losses[config.defense.name], **options)
+    return partial(LOSSES[config.defense.name], **options)
 
 
 # Options of adversarial training that are not its attack's.

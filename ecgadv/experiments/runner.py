@@ -49,7 +49,7 @@ class Options:
     device: str = "cpu"
     threads: int = 1
     processes: int = 1
-    ends_at: float | None = None  # time.time() of the deadline
+    ends_at: float | None = None  #: time.time() of the deadline
     command: str = ""
 
 

@@ -82,7 +82,7 @@ class Record(described.Described):
 
     @property
     def untimed(self) -> bool:
-        """Whether it took attacks over that nobody timed: `attack_seconds` leaves them out."""
+        """Whether it took attacks over that nobody timed and `attack_seconds` leaves out."""
         taken = self.run.get("taken_over")
         return taken is not None and "seconds" not in taken
 

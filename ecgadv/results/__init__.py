@@ -1,8 +1,10 @@
 """Results as tables: from released and local records to tidy pandas frames.
 
-estimates(experiment="paper-b", profile="paper", attack="worst-case")   one row an estimate
-differences(experiment="paper-b", reference="nsr-0.4")                  one row a paired difference
-examples(record)                                                        one row an example
+::
+
+    estimates(experiment="paper-b", profile="paper", attack="worst-case")  # a row an estimate
+    differences(experiment="paper-b", reference="nsr-0.4")  # a row a paired difference
+    examples(record)  # a row an example
 
 `load`, `best` and `current` give the results behind them, record by record.
 """

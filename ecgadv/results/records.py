@@ -23,7 +23,7 @@ class Results:
 
     profile: str
     all: tuple[Result, ...]
-    released_root: Path  # folder of the records that came with the repository
+    released_root: Path  #: folder of the records that came with the repository
 
     def pick(self, **fields: str) -> list[Result]:
         """Return the results whose properties (split, network, defense, ...) have these values."""

@@ -44,7 +44,7 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
             Only what is asked for is computed.
 
     Returns:
-        One row for each of the columns of IDENTITY: `strength` is NaN without one; `attack` is
+        One row for each of the columns of IDENTITY. `strength` is NaN without one; `attack` is
         "none" without an attack and "proved" for the bound; `eps` is in `unit`, 0 without an
         attack, and NaN for "auc" and "acc_robust", paper B's summaries up to 0.1; at eps 0 of an
         attack stands the accuracy without it on the examples that it saw; `masked` says whether
