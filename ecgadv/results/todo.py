@@ -32,7 +32,7 @@ def run_missing(
 
     Args:
         experiment, profile: a suite and one of its profiles.
-        only: a pattern of labels, such as "beatwise/mlp/*/faithful".
+        only: a pattern of labels, such as `"beatwise/mlp/*/faithful"`.
         seeds: how many of each config; as the suite plans if None.
         device: "cpu" or "cuda".
         deadline: minutes after which nothing new begins; what is begun goes on next time.
