@@ -18,13 +18,12 @@ from ecgadv.figures.signals import added_to_recording
 from ecgadv.figures.strips import strips
 from ecgadv.pages import (
     chosen_a,
-    failures,
-    failures_a,
     waveforms,
 )
 from ecgadv.results import estimates, walks
 from ecgadv.results.names import look_of, plain
 from ecgadv.results.result import WORST
+from ecgadv.results.signs import AttackFailedError, refuse, signs
 
 REPORTED = Path(__file__).parents[1] / "book/reported.yml"
 
@@ -191,22 +190,22 @@ def test_a_recording_stands_above_its_perturbations():
 def test_the_undefended_network_must_fall_at_the_largest_level(tmp_path, share, falls):
     write(tmp_path, "ce/faithful", share=share)
     (found,) = results(tmp_path).all
-    signs = failures_a.signs(found)
-    (must,) = (sign for sign in signs if sign.must_hold)
+    told = signs(found)
+    (must,) = (sign for sign in told if sign.must_hold)
     assert must.indicator.name == "PGD: 25 µV holds"
     if falls:
-        failures.refuse(signs)
+        refuse([found])
     else:
-        with pytest.raises(failures.AttackFailedError, match="25 µV holds"):
-            failures.refuse(signs)
+        with pytest.raises(AttackFailedError, match="25 µV holds"):
+            refuse([found])
 
 
 def test_signs_of_failed_attacks(tmp_path):
     write(tmp_path, "at-10/faithful", share=1, **{"held__transfer-sap__10": held(0.5)})
     (found,) = results(tmp_path).all
-    signs = failures_a.signs(found)
-    failures.refuse(signs)
-    failed = {sign.indicator.name for sign in signs if sign.failed}
+    told = signs(found)
+    refuse([found])
+    failed = {sign.indicator.name for sign in told if sign.failed}
     assert failed == {"PGD: 25 µV holds", "SAP 20 + 20: beaten by SAP 20 + 20, transferred"}
 
 

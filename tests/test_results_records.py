@@ -11,11 +11,13 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.config import Defense
 from ecgadv.experiments.store import Store
-from ecgadv.pages import exports, failures, judgements, verdicts_b
+from ecgadv.figures import signs as shown
+from ecgadv.pages import exports, judgements, verdicts_b
 from ecgadv.results.names import plain
 from ecgadv.results.paired import difference
 from ecgadv.results.records import best, load
 from ecgadv.results.result import IN_RANGE, WORST
+from ecgadv.results.signs import AttackFailedError, refuse, signs
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 
@@ -299,45 +301,48 @@ def test_verdicts_reach_the_ledger(tmp_path):
 
 def test_an_undefended_network_that_withstands_stops_the_page(tmp_path):
     write(tmp_path, CE, shares=(1, 1, 1 / 3))
-    signs = failures.signs(results(tmp_path).all[0])
-    with pytest.raises(failures.AttackFailedError, match=r"large budget holds.*0\.3333.*0\.05"):
-        failures.refuse(signs)
+    with pytest.raises(
+        AttackFailedError, match=r"worst case of all: eps 0\.1 holds.*0\.3333.*0\.05"
+    ):
+        refuse(results(tmp_path).all)
 
 
 @pytest.mark.parametrize("withstands", [0, 1])
 def test_one_seed_that_withstands_is_enough_to_stop_the_page(tmp_path, withstands):
     for seed in range(2):
         write(tmp_path, CE, seed=seed, shares=(1, 1, 1 / 3 if seed == withstands else 0))
-    with pytest.raises(failures.AttackFailedError, match=r"large budget holds.*0\.3333.*0\.05"):
-        failures.refuse(failures.signs(results(tmp_path).all[0]))
+    with pytest.raises(
+        AttackFailedError, match=r"worst case of all: eps 0\.1 holds.*0\.3333.*0\.05"
+    ):
+        refuse(results(tmp_path).all)
 
 
 def test_noise_that_beats_the_strongest_attack_stops_the_page(tmp_path):
     write(tmp_path, NSR, shares=(1, 1, 1), flags={"held/noise/0.1": held(2 / 3)})
-    with pytest.raises(failures.AttackFailedError, match="beaten by white noise"):
-        failures.refuse(failures.signs(results(tmp_path).all[0]))
+    with pytest.raises(AttackFailedError, match="beaten by white noise"):
+        refuse(results(tmp_path).all)
 
 
 def test_signs_that_inform_stop_nothing_and_are_bold(tmp_path):
     flags = {"held/pgd-100/0.05": held(0), "held/noise/0.1": held(1)}
     write(tmp_path, NSR, shares=(1, 1, 1), flags=flags)
-    signs = failures.signs(results(tmp_path).all[0])
-    failures.refuse(signs)
-    failed = {sign.indicator.name for sign in signs if sign.failed}
+    told = signs(results(tmp_path).all[0])
+    refuse(results(tmp_path).all)
+    failed = {sign.indicator.name for sign in told if sign.failed}
     assert "authors' PGD: not monotone in eps" in failed
-    assert "**100.00**" in failures.table(signs)._repr_markdown_()
-    assert "not run" in failures.table([])._repr_markdown_()
+    assert "**100.00**" in shown.table(told)._repr_markdown_()
+    assert "not run" in shown.table([])._repr_markdown_()
 
 
 def test_a_proved_beat_that_an_attack_broke_stops_the_page(tmp_path):
     """Also if SAP, which may leave the bounds, is the only attack that did not break it."""
     write(tmp_path, NSR, shares=(1, 1, 1 / 3), flags={"proved/0.1": held(2 / 3)})
-    with pytest.raises(failures.AttackFailedError, match=r"proved, yet broken.*0\.3333, allowed 0"):
-        failures.refuse(failures.signs(results(tmp_path).all[0]))
+    with pytest.raises(AttackFailedError, match=r"proved, yet broken.*0\.3333, allowed 0"):
+        refuse(results(tmp_path).all)
 
 
 def test_a_proved_beat_that_only_sap_broke_beyond_the_bounds_stops_nothing(tmp_path):
     flags = {"proved/0.1": held(2 / 3), "held/sap/0.1": held(1 / 3)}
     write(tmp_path, NSR, shares=(1, 1, 1), flags=flags)
-    signs = failures.signs(results(tmp_path).all[0])
-    assert not any(s.failed for s in signs if s.indicator.name == "proved, yet broken")
+    told = signs(results(tmp_path).all[0])
+    assert not any(s.failed for s in told if s.indicator.name == "proved, yet broken")

@@ -12,6 +12,7 @@
 from ecgadv.results.estimate import told
 from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
+from ecgadv.results.signs import refuse, signs
 from ecgadv.results.tables import compared, differences, estimates, examples
 from ecgadv.results.todo import missing, run_missing
 from ecgadv.results.turning import turned
@@ -29,7 +30,9 @@ __all__ = [
     "load",
     "missing",
     "networks",
+    "refuse",
     "run_missing",
+    "signs",
     "told",
     "turned",
 ]

@@ -1,14 +1,13 @@
-"""Attack-failure indicators of records: which must hold for a page to show them, and which inform.
+"""Signs of failed attacks in records: which must hold for a page to show them, and which inform.
 
 The numbers that claims rest on are the worst case of all attacks, example by example. Where one
 attack alone misses what another finds, the worst case has it; that is told, not refused. What is
 refused is a sign that the attacks as a whole, or the strongest single one, did not work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ecgadv.claims import NOT_RUN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.indicators import (
     Indicator,
@@ -17,16 +16,21 @@ from ecgadv.evaluation.indicators import (
     large_budget_holds,
     not_monotone,
 )
-from ecgadv.figures import Table
-from ecgadv.pages.chosen_b import NAMES, STRONGEST
-from ecgadv.results.result import IN_RANGE, WORST, Result
+from ecgadv.results.names import attack_name, level
+from ecgadv.results.result import AUTO, IN_RANGE, WORST, Result
 
-# An attack, one that should find nothing it misses, and whether a page depends on that.
+# An attack, one that should find nothing it misses, and whether a page depends on that. Auto-PGD
+# finds most without the help of others. SAP's smooth changes lie in the ball of PGD, and what was
+# made on another network should turn no more than what was made on the network itself.
 COMPARED = (
-    *((STRONGEST, other, False) for other in ("pgd-100", "sap", "pgd-margin", "spsa")),
-    (STRONGEST, "noise", True),
-    *(("pgd-100", other, False) for other in ("noise", "pgd-margin", STRONGEST)),
+    *((AUTO, other, False) for other in ("pgd-100", "sap", "pgd-margin", "spsa")),
+    (AUTO, "noise", True),
+    *(("pgd-100", other, False) for other in ("noise", "pgd-margin", AUTO)),
+    ("sap", "transfer-sap", False),
+    ("pgd", "transfer-pgd", False),
+    ("pgd", "sap", False),
 )
+MONOTONE = ("pgd-100", "sap", "pgd")  # with a larger eps they should lose nothing again
 
 
 class AttackFailedError(EcgadvError):
@@ -50,35 +54,49 @@ def signs(result: Result) -> list[Sign]:
     """Return the indicators that the flags of a record allow.
 
     An undefended network must fall to the largest budget; for a defended one the same number only
-    informs, because at 0.3 of a beat's range it may rightly hold.
+    informs, because it may rightly hold there.
     """
-    largest, undefended = result.attacks[WORST][-1], result.defense == "ce"
-    worst = result.held(WORST, largest)
-    found = [(_worst_seed(result, lambda s: large_budget_holds(worst[s])), undefended)]
+    found = [(_largest(result), result.defense == "ce")]
     for attack, other, must_hold in COMPARED:
         if {attack, other} <= set(result.attacks):
             found.append((_beaten(result, attack, other), must_hold))
     if result.proof:
         found.append((_contradicted(result), True))
-    for attack in (a for a in ("pgd-100", "sap") if a in result.own_attacks):
-        flags = {eps: result.held(attack, eps) for eps in result.attacks[attack]}
-        shown = _worst_seed(
-            result, lambda s, f=flags: not_monotone({e: h[s] for e, h in f.items()})
-        )
-        name = f"{NAMES[attack]}: {shown.name}"
-        found.append((replace(shown, name=name), False))
+    for attack in MONOTONE:
+        levels = result.own_attacks.get(attack, [])
+        if len(levels) > 1:
+            flags = {eps: result.held(attack, eps) for eps in levels}
+            shown = _worst_seed(
+                result, lambda s, f=flags: not_monotone({e: h[s] for e, h in f.items()})
+            )
+            found.append((_of_attack(result, attack, shown), False))
     return [Sign(result, indicator, must) for indicator, must in found]
+
+
+def _largest(result: Result) -> Indicator:
+    """Return the worst share that holds at the largest eps of the attacks on the network itself."""
+    own = [a for a in result.config["attacks"] if not a.get("transfer")]
+    attack, largest = WORST, result.attacks[WORST][-1]
+    if widest := [a["name"] for a in own if max(a["eps"]) > largest]:
+        attack, largest = widest[0], max(result.own_attacks[widest[0]])
+    flags = result.held(attack, largest)
+    found = _worst_seed(result, lambda s: large_budget_holds(flags[s]))
+    name = f"{attack_name(attack, result.experiment)}: {level(largest, result.unit)} holds"
+    return replace(found, name=name)
+
+
+def _of_attack(result: Result, attack: str, indicator: Indicator) -> Indicator:
+    return replace(indicator, name=f"{attack_name(attack, result.experiment)}: {indicator.name}")
 
 
 def _beaten(result: Result, attack: str, other: str) -> Indicator:
     """Return the worst share, over noise levels and seeds, that `other` breaks and `attack` not."""
     every = [
-        beaten_by(a, b, name=NAMES[other])
+        beaten_by(a, b, name=attack_name(other, result.experiment))
         for eps in result.attacks[WORST]
         for a, b in zip(result.held(attack, eps), result.held(other, eps), strict=True)
     ]
-    worst = max(every, key=lambda indicator: indicator.value)
-    return replace(worst, name=f"{NAMES[attack]}: {worst.name}")
+    return _of_attack(result, attack, max(every, key=lambda indicator: indicator.value))
 
 
 def _contradicted(result: Result) -> Indicator:
@@ -99,39 +117,9 @@ def _worst_seed(result: Result, measure) -> Indicator:
     return max(every, key=lambda indicator: indicator.value)
 
 
-def table(found: Sequence[Sign]) -> Table:
-    """Return the indicators, one row each, one column a defense, the failed ones in bold."""
-    if not found:
-        return Table({"indicator": [NOT_RUN]})
-    results = {sign.result.label: sign.result.name for sign in found}
-    rows: dict[str, dict[str, Sign]] = {}
-    for sign in found:
-        rows.setdefault(sign.indicator.name, {})[sign.result.label] = sign
-    first = [next(iter(cells.values())) for cells in rows.values()]
-    columns = {
-        "indicator": list(rows),
-        "largest that passes, %": [f"{100 * s.indicator.threshold:g}" for s in first],
-        "must hold": [_duty(list(cells.values())) for cells in rows.values()],
-    }
-    for label, name in results.items():
-        columns[name] = [_cell(cells.get(label)) for cells in rows.values()]
-    return Table(columns)
-
-
-def _duty(signs: Sequence[Sign]) -> str:
-    duties = {sign.must_hold for sign in signs}
-    return {True: "yes", False: "no"}[duties.pop()] if len(duties) == 1 else "if undefended"
-
-
-def _cell(sign: Sign | None) -> str:
-    if sign is None:
-        return ""
-    text = f"{100 * sign.indicator.value:.2f}"
-    return f"**{text}**" if sign.failed else text
-
-
-def refuse(found: Sequence[Sign]) -> None:
-    """Raise AttackFailedError, and so stop the build, if an indicator that must hold failed."""
+def refuse(results: Iterable[Result]) -> None:
+    """Raise AttackFailedError, and so stop a page, if an indicator that must hold failed."""
+    found = [sign for result in results for sign in signs(result)]
     broken = [sign for sign in found if sign.must_hold and sign.failed]
     if broken:
         worst = broken[0]
