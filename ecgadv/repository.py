@@ -12,6 +12,11 @@ def root() -> Path:
     return Path(ecgadv.__file__).resolve().parent.parent
 
 
+def in_checkout() -> bool:
+    """Return whether the package lies in its repository."""
+    return (root() / "book" / "claims.yml").is_file()
+
+
 def place(path: str | Path) -> Path:
     """Return a path of the repository as it is seen from the working directory.
 
@@ -29,7 +34,7 @@ def place(path: str | Path) -> Path:
     path = Path(path).expanduser()
     if path.is_absolute():
         return path
-    if not (root() / "book" / "claims.yml").is_file():
+    if not in_checkout():
         raise EcgadvError(
             f"{path} is a path of the repository, but ecgadv is installed without it: "
             "give an absolute path, or run `pip install --editable .` in a checkout"

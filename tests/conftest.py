@@ -22,6 +22,12 @@ def _own_data_root(monkeypatch, tmp_path):
     monkeypatch.setenv("ECGADV_DATA", str(tmp_path / "recordings"))
 
 
+@pytest.fixture(autouse=True)
+def _own_numbers(monkeypatch, tmp_path):
+    """A test never takes the numbers that another computed, and writes none into the checkout."""
+    monkeypatch.setattr("ecgadv.results.kept.FOLDER", str(tmp_path / "kept"))
+
+
 @pytest.fixture(scope="session")
 def synthetic():
     return data.load("synthetic")

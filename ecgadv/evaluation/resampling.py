@@ -110,11 +110,23 @@ def _checked(rows: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 def _resample_means(stratum: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
     """Return the row means (R, M) of resamples of the columns of 0/1 flags (M, n)."""
-    packed = np.packbits(stratum, axis=0).T  # (n, ceil(M / 8)), one code an example
-    _, first, counts = np.unique(packed, axis=0, return_index=True, return_counts=True)
+    first, counts = _patterns(stratum)
     n = stratum.shape[1]
     drawn = rng.multinomial(n, counts / n, size=resamples)  # (R, patterns)
     return drawn @ stratum[:, first].T.astype(float) / n
+
+
+def _patterns(stratum: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a column with each pattern of 0/1 flags (M, n) and its number, in order of the flags.
+
+    Up to 63 flags are one whole number, which sorts several times as fast as bytes do.
+    """
+    m, about = len(stratum), {"return_index": True, "return_counts": True}
+    if m < 64:
+        codes = (1 << np.arange(m, dtype=np.int64)[::-1]) @ stratum
+        return np.unique(codes, **about)[1:]
+    packed = np.packbits(stratum, axis=0).T  # (n, ceil(M / 8)), one code an example
+    return np.unique(packed, axis=0, **about)[1:]
 
 
 def _times_drawn(attacked: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:

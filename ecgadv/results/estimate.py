@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -93,3 +95,17 @@ def estimate(
         for seed in kept
     ]
     return Estimate(seed_interval(join(np.array(accuracies))), both)
+
+
+def once(compute: Callable[..., Estimate]) -> Callable[..., Estimate]:
+    """Keep with a result what was computed of it: tables and figures ask for the same numbers."""
+
+    @wraps(compute)
+    def kept(result: Any, *about: Any) -> Estimate:
+        found = result.__dict__.setdefault("_estimates", {})
+        key = (compute, *about)
+        if key not in found:
+            found[key] = compute(result, *about)
+        return found[key]
+
+    return kept

@@ -1,6 +1,5 @@
 """The results of one experiment in one profile, put together from records by config."""
 
-import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,9 @@ from pathlib import Path
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites, whole
 from ecgadv.experiments.config import run_key
-from ecgadv.experiments.store import Record, Store, merged, released_folder
+from ecgadv.experiments.store import WEIGHTS, Record, Store, merged, released_folder
 from ecgadv.repository import place
+from ecgadv.results.kept import Kept
 from ecgadv.results.names import rank
 from ecgadv.results.result import Result
 
@@ -65,16 +65,10 @@ def load(stores: Sequence[Store], experiment: str, profile: str) -> Results:
 
 
 def _check(record: Record) -> None:
-    """Raise EcgadvError unless a record is whole; one with sums is read once in a process."""
-    if record.sealed:
-        _check_once(record.path, record.sum(record.description))
-    else:
-        whole.check(record, weights=False)
-
-
-@functools.cache
-def _check_once(path: Path, _sum: str) -> None:
-    whole.check(Record(path), weights=False)
+    """Raise EcgadvError unless a record is whole; the same bytes are checked once."""
+    kept = Kept("whole", [record], ("metrics.json", "examples.npz", WEIGHTS))
+    kept.get("checked", lambda: whole.check(record, weights=False))
+    kept.save()
 
 
 def current(records: Iterable[Record]) -> list[Record]:

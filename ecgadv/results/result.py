@@ -7,7 +7,7 @@ otherwise, because that is what paper B calls accuracy (PROTOCOLS row B3).
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from ecgadv.evaluation.intervals import seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
 from ecgadv.experiments.evaluate import HAN_CLASSES
 from ecgadv.experiments.store import Record
-from ecgadv.results.estimate import Estimate, estimate
+from ecgadv.results.estimate import Estimate, estimate, once
 from ecgadv.results.names import plain
 
 WORST = "worst-case"
@@ -266,20 +266,19 @@ class Result:
         )
 
 
-# Tables and figures ask for the same numbers; a bootstrap is worth keeping.
-@cache
+@once
 def _accuracy(result: Result, attack: str, eps: float, balanced: bool) -> Estimate:
     return result.estimate(result.held(attack, eps)[:, None], balanced=balanced)
 
 
-@cache
+@once
 def _accuracy_before(result: Result, attack: str, balanced: bool) -> Estimate:
     held = result.held(attack, result.attacks[attack][0])
     rows = np.where(held == NOT_ATTACKED, NOT_ATTACKED, result.clean).astype(np.uint8)
     return result.estimate(rows[:, None], balanced=balanced)
 
 
-@cache
+@once
 def _f1(result: Result, attack: str, eps: float, han: bool) -> Estimate:
     k = len(result.classes)
     read = result.predictions if eps == 0 else result.arrays(f"predicted/{attack}/{eps:g}")
@@ -287,18 +286,18 @@ def _f1(result: Result, attack: str, eps: float, han: bool) -> Estimate:
     return Estimate(seed_interval(scores.macro_f1(*about)), scores.f1_interval(*about))
 
 
-@cache
+@once
 def _accuracy_proved(result: Result, eps: float) -> Estimate:
     return result.estimate(result.proved(eps)[:, None])
 
 
-@cache
+@once
 def _area(result: Result, attack: str) -> Estimate:
     levels, rows = result.area_rows(attack)
     return result.estimate(rows, lambda a: metrics.auc(levels, a, AREA_TO))
 
 
-@cache
+@once
 def _acc_robust(result: Result, attack: str) -> Estimate:
     levels, rows = result.area_rows(attack)
     return result.estimate(rows, lambda a: np.sqrt(a[..., 0] * metrics.auc(levels, a, AREA_TO)))

@@ -14,6 +14,7 @@ from ecgadv.experiments import suites
 from ecgadv.experiments.store import Record, Store, find, released_folder
 from ecgadv.repository import place
 from ecgadv.results.estimate import Estimate
+from ecgadv.results.kept import Kept
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
 from ecgadv.results.result import Result
@@ -25,6 +26,7 @@ from ecgadv.results.rows import (
     NATURAL,
     PROVED,
     Found,
+    Rows,
     of_network,
     of_result,
     under_attack,
@@ -62,9 +64,8 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
     _check(wanted, IDENTITY)
     rows = []
     for result in _results(stores, wanted):
-        for row, make in of_result(result):
-            if _fits(row, wanted):
-                rows.append({**row, **_numbers(make()), **_origin([result])})
+        found = ((row, make) for row, make in of_result(result) if _fits(row, wanted))
+        rows += _computed("estimates", found, [result])
     return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, *_ORIGIN])
 
 
@@ -93,10 +94,11 @@ def differences(
         other = others.get(_family(result))
         if other is None or other is result or not shared_seeds(result, other):
             continue
-        for row, make in _differences(result, other):
-            if _fits(row, wanted):
-                origin = {"reference": reference, **_origin([result, other])}
-                rows.append({**row, **_numbers(make()), **origin})
+        found = ((row, make) for row, make in _differences(result, other) if _fits(row, wanted))
+        rows += [
+            {**row, "reference": reference}
+            for row in _computed("differences", found, [result, other])
+        ]
     return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
 
 
@@ -206,6 +208,18 @@ def _differences(result: Result, other: Result) -> Iterator[tuple[dict, Any]]:
             row,
             lambda a=attack, e=eps, b=balanced: difference(result, other, a, eps=e, balanced=b),
         )
+
+
+def _computed(kind: str, rows: Rows, results: Sequence[Result]) -> list[dict]:
+    """Return the rows with their numbers, computed or kept, and with the records behind them."""
+    kept = Kept(kind, [record for result in results for record in result.records])
+    origin, found = _origin(results), []
+    for row, make in rows:
+        name = " ".join(str(row[column]) for column in IDENTITY)
+        numbers = kept.get(name, lambda make=make: _numbers(make()))
+        found.append({**row, **numbers, **origin})
+    kept.save()
+    return found
 
 
 def _numbers(found: Found) -> dict[str, float]:
