@@ -79,10 +79,16 @@ def run_demo(done: Path) -> None:
     """
     if _read(done) == notebook_inputs():
         return
+    from ecgadv.cli import INTERRUPTED
+    from ecgadv.cli import main as ecgadv  # in this process: its workers end with it, however
+
     for suite in SUITES:
         command = ("run", suite, "--profile", "demo")
         print(f"book: ecgadv {' '.join(command)}", flush=True)
-        if subprocess.run([sys.executable, "-m", "ecgadv", *command], check=False).returncode:
+        status = ecgadv(command)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
+        if status:
             raise BuildError(f"`ecgadv {' '.join(command)}` failed, see above")
     files.write(done, notebook_inputs().encode())
 

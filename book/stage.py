@@ -72,7 +72,10 @@ def stage(
 
 def answer(folder: Path) -> str:
     """Return the figure that answers the book's question, for the front page."""
-    described = json.loads((folder / f"{ANSWER}.json").read_text(encoding="utf-8"))
+    saved = folder / f"{ANSWER}.json"
+    if not saved.exists():
+        return f"*{claims.NOT_RUN}*\n"
+    described = json.loads(saved.read_text(encoding="utf-8"))
     return "\n".join(
         [
             f":::{{figure}} /figures/{ANSWER}.svg",

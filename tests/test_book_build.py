@@ -435,8 +435,8 @@ def test_a_page_that_does_not_render_stops_the_build(work, capsys):
     toc = {"format": "jb-book", "root": "index"}
     (work / "book/_toc.yml").write_text(yaml.safe_dump(toc))
     (work / "book/figures.yml").write_text("[]")
-    (work / "book/claims.yml").write_text("[]")
-    (work / "book/reported.yml").write_text("[]")
+    for name in ("claims", "moved", "reported"):
+        (work / f"book/{name}.yml").write_text("[]")
     (work / "constraints.txt").write_text("")
     config = {"title": "T", "execute": {"execute_notebooks": "off"}}
     (work / "_config.yml").write_text(yaml.safe_dump(config))

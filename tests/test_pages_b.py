@@ -12,7 +12,7 @@ from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels
 from ecgadv.pages import (
-    chosen_b,
+    effects_b,
     exports,
     live,
     verdicts_b,
@@ -51,7 +51,7 @@ def test_between_patients_the_bootstrap_draws_patients(tmp_path):
         write(tmp_path, "interpatient/mlp/ce/faithful", seed=seed, flags=told)
     found = results(tmp_path)
     assert found.one(split="beatwise").patients is None
-    between = chosen_b.chosen(found, "mlp", split="interpatient")
+    between = effects_b.chosen(found, "mlp", split="interpatient")
     assert between["ce"].patients.tolist() == PATIENTS.tolist()  # as seed 0 says
     ends = between["ce"].accuracy("sap", 0.1).both
     assert (ends.low, ends.high) == (0, 1)

@@ -4,14 +4,17 @@ import numpy as np
 
 from ecgadv.evaluation.intervals import Interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.pages.chosen_b import NAMES, SHOWN_EPS, STRONGEST, chosen
+from ecgadv.experiments.suites.paper_b import defenses_of
 from ecgadv.pages.effects import Effect, figure
 from ecgadv.results.estimate import Estimate
+from ecgadv.results.names import attack_name
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import Results
-from ecgadv.results.result import WORST, Result
+from ecgadv.results.result import AUTO, WORST, Result
 
 ROWS = tuple(f"B{number}" for number in range(1, 21))
+SHOWN_EPS = 0.1  # paper B sums its curves up to here
+SHORT = {"cross-entropy": "ce", "adversarial": "at"}
 AUTHORS, CLIPPED, OURS = "pgd-100", "pgd-100-clipped", "pgd-margin"
 CHAPTER = "{doc}`/notebooks/does-nsr-hold`"
 
@@ -37,7 +40,7 @@ def _stronger(result: Result) -> list[Effect]:
         return []
     rows = np.stack([result.held(attack, SHOWN_EPS) for attack in (AUTHORS, OURS)], axis=1)
     gap = result.estimate(rows, lambda v: v[..., 0] - v[..., 1])
-    compared = f"{NAMES[AUTHORS]} minus {NAMES[OURS]}"
+    compared = f"{attack_name(AUTHORS, 'paper-b')} minus {attack_name(OURS, 'paper-b')}"
     return [Effect("B2", compared, f"{result.name}, {_at()}", gap, figure("fig-b-strong"))]
 
 
@@ -52,7 +55,7 @@ def _clipped(result: Result) -> list[Effect]:
         rows = np.stack([result.held(attack, eps) for attack in (CLIPPED, AUTHORS)], axis=1)
         gap = result.estimate(rows, lambda v: v[..., 0] - v[..., 1])
         compared = "random start clipped to [0, 1] minus the authors'"
-        measure = f"{result.name}, {NAMES[AUTHORS]}, eps {eps:g}"
+        measure = f"{result.name}, {attack_name(AUTHORS, 'paper-b')}, eps {eps:g}"
         found.append(Effect("B20", compared, measure, gap, CHAPTER))
     return found
 
@@ -93,7 +96,7 @@ def _corrected(plain: Result, other: Result | None) -> list[Effect]:
             difference(other, plain, attack, eps=eps),
             figure("fig-b-variants"),
         )
-        for attack, eps in ((WORST, 0.0), (AUTHORS, SHOWN_EPS), (STRONGEST, SHOWN_EPS))
+        for attack, eps in ((WORST, 0.0), (AUTHORS, SHOWN_EPS), (AUTO, SHOWN_EPS))
     ]
 
 
@@ -137,8 +140,28 @@ def apart(a: Estimate, b: Estimate) -> Estimate:
 
 
 def _measure(attack: str, eps: float) -> str:
-    return f"{NAMES[attack]}, {_at()}" if eps else "without an attack"
+    return f"{attack_name(attack, 'paper-b')}, {_at()}" if eps else "without an attack"
 
 
 def _at() -> str:
     return f"eps {SHOWN_EPS:g}"
+
+
+def authors_defenses(network: str) -> list[str]:
+    """Return paper B's defenses of a network at the authors' strengths, as labels name them."""
+    return [
+        SHORT.get(name, name) + ("" if strength is None else f"-{strength:g}")
+        for name, strength in defenses_of(f"beat-{network}")
+    ]
+
+
+def chosen(
+    results: Results, network: str, *, split: str = "beatwise", variant: str = "faithful"
+) -> dict[str, Result | None]:
+    """Return paper B's defenses of a network by label; None is not run."""
+    where = {"network": network, "split": split, "variant": variant}
+    return {d: results.one(**where, defense=d) for d in authors_defenses(network)}
+
+
+def _said(attack: str) -> str:
+    return attack_name(attack, "paper-b")
