@@ -10,7 +10,7 @@ import recorded_a
 import stage
 
 from ecgadv.evaluation.intervals import Interval
-from ecgadv.pages import chosen_a, effects, effects_a, effects_b
+from ecgadv.pages import effects, effects_a, effects_b
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.result import WORST
 
@@ -20,7 +20,7 @@ BOOK = Path(__file__).parents[1] / "book"
 
 
 def of_paper_a(root):
-    return effects_a.effects(chosen_a.chosen(recorded_a.results(root)))
+    return effects_a.effects(effects_a.chosen(recorded_a.results(root)))
 
 
 @pytest.mark.parametrize(("page", "rows"), [("a", effects_a.ROWS), ("b", effects_b.ROWS)])

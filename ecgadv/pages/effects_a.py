@@ -1,5 +1,6 @@
 """What the oddities of paper A's code change, as far as its records tell."""
 
+from collections.abc import Mapping
 from inspect import signature
 
 import numpy as np
@@ -7,12 +8,13 @@ import numpy as np
 from ecgadv import attacks
 from ecgadv.evaluation.intervals import Interval, seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.experiments import suites
 from ecgadv.experiments.evaluate import HAN_CLASSES
-from ecgadv.pages import chosen_a
-from ecgadv.pages.chosen_a import NAMES, Chosen, in_unit, level
 from ecgadv.pages.effects import Effect, figure
 from ecgadv.results.estimate import Estimate
+from ecgadv.results.names import attack_name, level, rank
 from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.records import Results
 from ecgadv.results.result import WORST, Result
 
 ROWS = tuple(f"A{number}" for number in range(1, 23))
@@ -20,6 +22,7 @@ PLAIN, ADT = ("ce", "faithful"), ("adt-1", "faithful")
 RESAMPLES, LEVEL = 2000, 0.95
 
 
+Chosen = Mapping[tuple[str, str], Result | None]  # by defense and variant; None is not run
 # What is compared with what, and what that shows; rows as in PROTOCOLS 2.7.
 PAIRS = (
     (("adt-1", "faithful"), ("at-10", "faithful"), "distillation added"),
@@ -34,6 +37,20 @@ PAIRS = (
     (("distillation-1", "faithful"), ("ce", "faithful"), "distillation, no attacks"),
     (("nsr-1", "rescaled"), ("nsr-1", "faithful"), "NSR per millivolt, row A17"),
 )
+
+
+def chosen(results: Results) -> Chosen:
+    """Return every network of the profile's plan, and None for what was not run."""
+    found = {(r.defense, r.variant): r for r in results.all}
+    planned = [c.label.split("/")[2:] for c, _ in suites.plan("paper-a", results.profile)]
+    order = sorted(map(tuple, planned), key=lambda which: rank(which[0], "paper-a"))
+    return {which: found.get(which) for which in order}
+
+
+def temperatures(every: Chosen) -> Chosen:
+    """Return ADT at every temperature."""
+    kept = ("faithful", "ours")
+    return {w: r for w, r in every.items() if w[0].startswith("adt-") and w[1] in kept}
 
 
 def effects(every: Chosen) -> list[Effect]:
@@ -59,7 +76,7 @@ def _switches(every: Chosen) -> list[Effect]:
         changed, _, row = said.rpartition(", row ")
         if changed:
             found += _networks(row, a, b, "fig-a-ablations")
-    for which, other in chosen_a.temperatures(every).items():
+    for which, other in temperatures(every).items():
         if plain and other and which != ADT and shared_seeds(other, plain):
             found += _networks("A5", other, plain, "fig-a-temperature")
     return found
@@ -67,7 +84,7 @@ def _switches(every: Chosen) -> list[Effect]:
 
 def _networks(row: str, a: Result, b: Result, drawn: str) -> list[Effect]:
     """Return a minus b without an attack, under SAP and under PGD."""
-    eps, found = level(a), []
+    eps, found = _sap_level(a), []
     for attack, at in ((WORST, 0.0), ("sap", eps), ("pgd", eps)):
         gap = difference(a, b, attack, eps=at, balanced=False)
         compared = f"{a.name} minus {b.name}"
@@ -77,12 +94,12 @@ def _networks(row: str, a: Result, b: Result, drawn: str) -> list[Effect]:
 
 def _transferred(result: Result) -> list[Effect]:
     """Return what PGD in the place of SAP changes when examples are transferred, row A8."""
-    eps = level(result)
+    eps = _sap_level(result)
     levels = result.own_attacks.get("transfer-pgd", [])
     found = []
     for at in levels if "transfer-sap" in result.own_attacks else []:
         sides = ("transfer-pgd", at), ("transfer-sap", eps)
-        compared = " minus ".join(f"{NAMES[name]} at {in_unit(result, e)}" for name, e in sides)
+        compared = " minus ".join(f"{_said(name)} at {level(e, result.unit)}" for name, e in sides)
         gap = _gap(result, *sides)
         found.append(
             Effect("A8", compared, f"accuracy of {result.name}", gap, figure("fig-a-transfer"))
@@ -92,7 +109,7 @@ def _transferred(result: Result) -> list[Effect]:
 
 def _attacks(row: str, result: Result, one: str, other: str) -> list[Effect]:
     """Return the accuracy under one attack minus that under another, with what sets them apart."""
-    eps = level(result)
+    eps = _sap_level(result)
     if not {one, other} <= set(result.own_attacks):
         return []
     a, b = options_of(result, one), options_of(result, other)
@@ -102,7 +119,7 @@ def _attacks(row: str, result: Result, one: str, other: str) -> list[Effect]:
         ", ".join(f"`{key}` {options.get(key, usual[key].default)}" for key in keys)
         for options in (a, b)
     )
-    measure = f"accuracy of {result.name}, {in_unit(result, eps)}"
+    measure = f"accuracy of {result.name}, {level(eps, result.unit)}"
     return [
         Effect(row, compared, measure, _gap(result, (one, eps), (other, eps)), figure("fig-a-sap"))
     ]
@@ -112,7 +129,7 @@ def _f1_scores(result: Result) -> list[Effect]:
     """Return macro-F1 over all classes minus Han's, without an attack and under SAP, row A19."""
     compared = "macro-F1 over all classes minus Han's F1, which leaves noise out"
     found = []
-    for attack, eps in ((WORST, 0.0), ("sap", level(result))):
+    for attack, eps in ((WORST, 0.0), ("sap", _sap_level(result))):
         gap, measure = _f1_gap(result, attack, eps), _measure(result, attack, eps)
         said = f"{result.name}, {measure}"
         found.append(Effect("A19", compared, said, gap, figure("fig-a-clean")))
@@ -121,7 +138,7 @@ def _f1_scores(result: Result) -> list[Effect]:
 
 def _f1_gap(result: Result, attack: str, eps: float) -> Estimate:
     """Return macro-F1 over all classes minus Han's, with a bootstrap of both at once."""
-    predicted, y, k = chosen_a.predicted(result, attack, eps), result.y, len(result.classes)
+    predicted, y, k = result.read(attack, eps), result.y, len(result.classes)
     common = (predicted != NOT_ATTACKED).all(axis=0)
     every, rng, n_seeds = np.bincount(y, minlength=k), np.random.default_rng(0), len(predicted)
     # Shares of each true class that are read as each class, of all records (first) and resampled.
@@ -149,8 +166,17 @@ def _gap(result: Result, one: tuple[str, float], other: tuple[str, float]) -> Es
     return result.estimate(rows, lambda v: v[..., 0] - v[..., 1], balanced=False)
 
 
+def _sap_level(result: Result) -> float:
+    """Return the eps of SAP, at which all attacks can be compared."""
+    return result.own_attacks["sap"][0]
+
+
+def _said(attack: str) -> str:
+    return attack_name(attack, "paper-a")
+
+
 def _measure(result: Result, attack: str, eps: float) -> str:
-    return f"{NAMES[attack]}, {in_unit(result, eps)}" if eps else "without an attack"
+    return f"{_said(attack)}, {level(eps, result.unit)}" if eps else "without an attack"
 
 
 def paired(every: Chosen) -> list[tuple[str, Result, Result]]:

@@ -12,7 +12,6 @@ from ecgadv.figures import Table
 from ecgadv.pages import judgements
 from ecgadv.pages import measures_a as measures
 from ecgadv.pages.cells import percent
-from ecgadv.pages.chosen_a import NAMES
 from ecgadv.pages.judgements import NOT, OPEN, PARTLY, SUPPORTED
 from ecgadv.pages.markdown import Markdown
 from ecgadv.pages.measures_a import Measure
@@ -31,7 +30,7 @@ DEFENSES = {
 }
 # Variants shown beside the defenses; the claims are about the authors' settings.
 BESIDE = ("retuned", "rescaled")
-WHITE = {attack: NAMES[attack] for attack in ("sap", "sap-40")}
+WHITE = {"sap": "SAP 20 + 20", "sap-40": "SAP 20 + 40"}
 TRANSFERRED, DIRECT = "boundary, transferred", "boundary, attacked itself"
 LOW_PGD = "PGD up to 10 µV"
 SAP_EPS = 10.0  # uV

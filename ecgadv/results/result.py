@@ -210,6 +210,10 @@ class Result:
         """Return whether the records kept the classes that the network read."""
         return eps == 0 or f"predicted/{attack}/{eps:g}" in self._examples[0]
 
+    def read(self, attack: str, eps: float) -> np.ndarray:
+        """Return the classes under an attack (S, N), 255 where not attacked; 0 is no attack."""
+        return self.predictions if eps == 0 else self.arrays(f"predicted/{attack}/{eps:g}")
+
     def f1(self, attack: str, eps: float, *, han: bool = False) -> Estimate:
         """Return macro-F1 over all classes, or Han's over all but the last, noise (row A19)."""
         return _f1(self, attack, eps, han)
@@ -281,8 +285,7 @@ def _accuracy_before(result: Result, attack: str, balanced: bool) -> Estimate:
 @once
 def _f1(result: Result, attack: str, eps: float, han: bool) -> Estimate:
     k = len(result.classes)
-    read = result.predictions if eps == 0 else result.arrays(f"predicted/{attack}/{eps:g}")
-    about = (read, result.y, k, range(HAN_CLASSES if han else k))
+    about = (result.read(attack, eps), result.y, k, range(HAN_CLASSES if han else k))
     return Estimate(seed_interval(scores.macro_f1(*about)), scores.f1_interval(*about))
 
 
