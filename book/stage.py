@@ -61,8 +61,8 @@ def stage(
     (target / "generated").mkdir()
     for name in INCLUDED:
         shutil.copyfile(book.parent / name, target / "generated" / name)
-    ledger = claims.ledger(book / "claims.yml", executed / "verdicts")
-    (target / "generated" / "claims.md").write_text(ledger, encoding="utf-8")
+    cards = claims.cards(book / "claims.yml", executed / "verdicts")
+    (target / "generated" / "claims.md").write_text(cards, encoding="utf-8")
     (target / "generated" / "answer.md").write_text(answer(executed / "figures"), encoding="utf-8")
     for name in FRAGMENTS:
         saved = executed / "fragments" / f"{name}.md"

@@ -15,7 +15,6 @@ from ecgadv.pages import (
     effects_b,
     exports,
     live,
-    verdicts_b,
 )
 from ecgadv.results.paired import difference
 
@@ -62,19 +61,6 @@ def test_between_patients_the_bootstrap_draws_patients(tmp_path):
     ):
         gap = difference(*(between[defense] for defense in pair), "sap", eps=0.1).both
         assert (gap.low, gap.high) == expected
-
-
-def test_claims_are_shown_with_their_rule_and_findings(mlp):
-    claim = {
-        "id": "B1",
-        "text": "T.",
-        "rule": {"margin": 0.1, "datasets": ["mitdb"], "text": "{margin}!"},
-    }
-    text = verdicts_b.statement(claim, verdicts_b.judge(claim, mlp))
-    assert "**Rule.** 10!" in text
-    assert "| MLP | AUC(0.1) under SAP |" in text
-    assert "Not run in profile `paper`: CNN." in text
-    assert "Verdict: not run" in verdicts_b.statement(claim, None)
 
 
 def test_dots_of_nothing_are_refused():

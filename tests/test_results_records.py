@@ -1,4 +1,4 @@
-"""Seeds put together: worst cases, accuracies with intervals, differences, the verdicts_b."""
+"""Seeds put together: worst cases, accuracies with intervals, differences."""
 
 from dataclasses import replace
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from recorded import ATTACKS, LABELS, LEVELS, held, planned, results, write, write_record
 
-from ecgadv import claims
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.config import Defense
 from ecgadv.experiments.store import Store
 from ecgadv.figures import signs as shown
-from ecgadv.pages import exports, judgements, verdicts_b
+from ecgadv.pages import exports
 from ecgadv.results.names import plain
 from ecgadv.results.paired import difference
 from ecgadv.results.records import best, load
@@ -26,22 +25,6 @@ CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
 
 def rows(table):
     return list(zip(*table.columns.values(), strict=True))
-
-
-def claim(id, *, datasets=("mitdb",)):
-    margin = {"B1": 0.1, "B2": 0.02}[id]
-    return {"id": id, "text": "T.", "rule": {"margin": margin, "datasets": datasets, "text": "R."}}
-
-
-def pair(root, nsr, plain, *, clean=(1.0, 1.0), seeds=2):
-    """Write NSR and undefended networks, MLP and CNN, and return their results."""
-    for seed in range(seeds):
-        for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
-            label = f"beatwise/{network}/nsr-{beta}/faithful"
-            write(root, label, seed=seed, shares=(nsr,) * 3, clean=clean[0])
-            label = f"beatwise/{network}/ce/faithful"
-            write(root, label, seed=seed, shares=(plain,) * 3, clean=clean[1])
-    return results(root)
 
 
 def test_labels_give_the_parts_of_a_config(tmp_path):
@@ -203,100 +186,6 @@ def test_results_come_in_the_order_of_the_paper(tmp_path):
         write(tmp_path, f"beatwise/mlp/{defense}/faithful")
     found = [result.defense for result in results(tmp_path).all]
     assert found == ["ce", "nsr-0.4", "jacobian-0.9", "at-0.1", "at-0.2"]
-
-
-@pytest.mark.parametrize(
-    ("nsr", "undefended", "verdict"),
-    [(1, 0, "supported"), (1 / 3, 1 / 3, "not supported"), (0, 1, "not supported")],
-)
-def test_b1_follows_its_rule(tmp_path, nsr, undefended, verdict):
-    found = verdicts_b.judge(claim("B1"), pair(tmp_path, nsr, undefended))
-    assert found.verdict == found.on_data == verdict
-    assert found.missing == ()
-    assert len(found.findings) == 6  # three attacks on two networks
-
-
-def test_b1_is_partly_supported_where_only_some_attacks_show_it(tmp_path):
-    broken = {f"held/sap/{eps:g}": held(0) for eps in LEVELS}
-    for seed in range(2):
-        for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
-            write(tmp_path, f"beatwise/{network}/nsr-{beta}/faithful", seed=seed, flags=broken)
-            write(tmp_path, f"beatwise/{network}/ce/faithful", seed=seed, shares=(0, 0, 0))
-    assert verdicts_b.judge(claim("B1"), results(tmp_path)).verdict == "partly supported"
-
-
-@pytest.mark.parametrize(
-    ("sap", "others", "verdict"),
-    [
-        ((1, 0), (1, 1), "partly supported"),  # SAP does not decide, the others show it
-        ((1, 0), (0, 0), "inconclusive"),  # nor do the others, which show the opposite
-    ],
-)
-def test_b1_where_an_attack_does_not_decide(tmp_path, sap, others, verdict):
-    for seed in range(2):
-        flags = {f"held/sap/{eps:g}": held(sap[seed]) for eps in LEVELS}
-        for network, beta in (("mlp", "0.4"), ("cnn", "0.3")):
-            label = f"beatwise/{network}/nsr-{beta}/faithful"
-            write(tmp_path, label, seed=seed, shares=(others[seed],) * 3, flags=flags)
-            write(tmp_path, f"beatwise/{network}/ce/faithful", seed=seed, shares=(0, 0, 0))
-    found = verdicts_b.judge(claim("B1"), results(tmp_path))
-    by_sap = [f for f in found.findings if "SAP" in f.what]
-    assert not any(f.above or f.below for f in by_sap)
-    assert found.verdict == verdict
-
-
-@pytest.mark.parametrize(
-    ("clean", "verdict"),
-    [((1, 1), "supported"), ((1, 2 / 3), "supported"), ((0, 1), "not supported")],
-)
-def test_b2_follows_its_rule(tmp_path, clean, verdict):
-    found = verdicts_b.judge(claim("B2"), pair(tmp_path, 0, 0, clean=clean))
-    assert found.verdict == verdict
-    assert {f.threshold for f in found.findings} == {-0.02}
-
-
-def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
-    found = verdicts_b.judge(claim("B1", datasets=("mitdb", "cpsc2018")), pair(tmp_path, 1, 0))
-    assert (found.verdict, found.on_data) == ("partly supported", "supported")
-    assert found.missing == ("CPSC2018",)
-    assert "Not run in profile `paper`: CPSC2018." in found.evidence
-    assert "* MLP, AUC(0.1) under SAP: +95.0 [+95.0, +95.0], n = 12 beats, 2 s" in found.evidence
-
-
-def test_a_network_of_another_profile_decides_nothing_and_is_named(tmp_path):
-    for defense in ("ce", "nsr-0.4"):
-        write(tmp_path, f"beatwise/mlp/{defense}/faithful")
-    for defense in ("ce", "nsr-0.3"):
-        write(tmp_path, f"beatwise/cnn/{defense}/faithful", profile="compact")
-    found = verdicts_b.judge(claim("B1"), results(tmp_path), [results(tmp_path, "compact")])
-    assert {f.network for f in found.findings} == {"mlp"}
-    assert "Not run in profile `paper`: CNN (profile `compact`: see the ch" in found.evidence
-
-
-def test_one_seed_decides_nothing(tmp_path):
-    assert verdicts_b.judge(claim("B1"), pair(tmp_path, 1, 0, seeds=1)).verdict == "inconclusive"
-
-
-def test_a_network_with_one_seed_is_left_out_beside_one_with_two(tmp_path):
-    pair(tmp_path, 1, 0, seeds=1)
-    for defense, share in (("nsr-0.4", 1), ("ce", 0)):
-        write(tmp_path, f"beatwise/mlp/{defense}/faithful", seed=1, shares=(share,) * 3)
-    found = verdicts_b.judge(claim("B1"), results(tmp_path))
-    assert (found.on_data, found.verdict) == ("supported", "partly supported")
-    assert {f.network for f in found.findings} == {"mlp"}
-    assert found.missing == ("CNN",)
-
-
-def test_without_records_there_is_no_verdict(tmp_path):
-    write(tmp_path, CE)
-    assert verdicts_b.judge(claim("B1"), results(tmp_path)) is None
-
-
-def test_verdicts_reach_the_ledger(tmp_path):
-    found = verdicts_b.judge(claim("B1"), pair(tmp_path, 1, 0))
-    judgements.publish([found, None], profile="paper", page="notebooks/04-paper-b", out=tmp_path)
-    assert [path.stem for path in (tmp_path / "verdicts").iterdir()] == ["B1"]
-    assert found.verdict in claims.VERDICTS
 
 
 def test_an_undefended_network_that_withstands_stops_the_page(tmp_path):

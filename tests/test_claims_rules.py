@@ -1,4 +1,4 @@
-"""The verdicts on claims A1 to A4, on records written by hand."""
+"""The verdicts on claims A1 to A4 and what they are measured by, on records written by hand."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +9,11 @@ import recorded
 from recorded import LABELS, held, write_record
 
 from ecgadv import claims
+from ecgadv.claims import measures, reasons, rules
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import Attack
 from ecgadv.experiments.store import Store
-from ecgadv.pages import judgements, measures_a, verdicts_a
 from ecgadv.results.records import load
 
 BOOK = Path(__file__).resolve().parents[1] / "book"
@@ -26,6 +26,7 @@ ATTACKS = (
 )
 ORIGINALS = np.array([0, 1, 6, 7, 9, 10])  # two of each class
 STARTS = np.array([6, 9, 0, 9, 0, 6])
+OF_PAPER_A = ("A1", "A2", "A3", "A4")
 OTHERS = ("at-10", "distillation-1", "jacobian-44", "nsr-1")
 
 
@@ -80,17 +81,21 @@ def field(root, strength=0.0, *, but=(), **given):
 
 
 def results(root, profile="short"):
-    return load([Store(root), Store(root / "released")], "paper-a", profile)
+    return load(stores(root), "paper-a", profile)
 
 
-def judged(root, claim, profile="short"):
-    return verdicts_a.judge(CLAIMS[claim], results(root, profile))
+def stores(root):
+    return [Store(root), Store(root / "released")]
 
 
-@pytest.mark.parametrize("claim", ["A1", "A2", "A3", "A4"])
-def test_every_claim_of_paper_a_has_a_rule(claim):
+def judged(root, claim):
+    return claims.judge(CLAIMS[claim], stores(root))
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_every_claim_has_a_rule(claim):
     rule = CLAIMS[claim]["rule"]
-    assert claim in verdicts_a.RULES
+    assert claim in rules.RULES
     assert 0 < rule["margin"] < 1
     assert "{margin}" in rule["text"]
     for verdict in claims.VERDICTS:
@@ -126,7 +131,7 @@ def test_a1_is_open_where_an_attack_does_not_decide(tmp_path):
     mixed = {"boundary/distance": np.array([1, 1, 1, 90, 90, 90], np.float32)}
     network(tmp_path, "adt-1", 1, arrays=mixed)
     found = judged(tmp_path, "A1")
-    direct = [f for f in found.findings if f.what == verdicts_a.DIRECT]
+    direct = [f for f in found.findings if f.measure == reasons.DIRECT]
     assert not any(f.above or f.below for f in direct)
     assert found.verdict == "inconclusive"
 
@@ -134,8 +139,8 @@ def test_a1_is_open_where_an_attack_does_not_decide(tmp_path):
 def test_the_margin_itself_is_neither_better_nor_not(tmp_path):
     field(tmp_path, 0)
     network(tmp_path, "adt-1", 1)
-    claim = CLAIMS["A2"] | {"rule": {"margin": 1.0, "text": ""}}
-    found = verdicts_a.judge(claim, results(tmp_path))
+    claim = CLAIMS["A2"] | {"rule": {"margin": 1.0, "datasets": ["challenge-2017"], "text": ""}}
+    found = claims.judge(claim, stores(tmp_path))
     assert [f.estimate.value for f in found.findings] == [1.0] * 5
     assert found.verdict == "inconclusive"
 
@@ -143,7 +148,7 @@ def test_the_margin_itself_is_neither_better_nor_not(tmp_path):
 def test_natural_accuracy_and_its_numbers(tmp_path):
     field(tmp_path, 0, sap=1 / 3)
     network(tmp_path, "adt-1", sap=2 / 3)
-    cells = {(f.what, f.against): f for f in judged(tmp_path, "A1").findings}
+    cells = {(f.measure, f.subject): f for f in judged(tmp_path, "A1").findings}
     found = cells["SAP 20 + 20", "adversarial training"].estimate
     assert found.value == pytest.approx(8 / 12 - 4 / 12)
     assert (found.both.n_examples, found.seeds.n_seeds) == (12, 2)
@@ -162,8 +167,8 @@ def test_distances_are_compared_by_their_medians(tmp_path):
     network(tmp_path, "adt-1", distance=10)
     result = results(tmp_path)
     adt, other = (result.one(defense=d) for d in ("adt-1", "at-10"))
-    assert measures_a.distance_gain(adt, other).value == pytest.approx(0.25)
-    assert measures_a.distance_gain(adt, other).both.n_examples == len(ORIGINALS)
+    assert measures.distance_gain(adt, other).value == pytest.approx(0.25)
+    assert measures.distance_gain(adt, other).both.n_examples == len(ORIGINALS)
 
 
 def test_skipped_pairs_are_left_out(tmp_path):
@@ -173,7 +178,7 @@ def test_skipped_pairs_are_left_out(tmp_path):
     network(tmp_path, "adt-1", arrays={"boundary/transfer": read, "boundary/distance": walks})
     network(tmp_path, "ce", right=2 / 6, distance=1)
     adt, plain = (results(tmp_path).one(defense=d) for d in ("adt-1", "ce"))
-    moved, walked = measures_a.transfer_gain(adt, plain), measures_a.distance_gain(adt, plain)
+    moved, walked = measures.transfer_gain(adt, plain), measures.distance_gain(adt, plain)
     assert (moved.value, moved.both.n_examples) == (pytest.approx(1 - 1 / 5), 5)
     assert (walked.value, walked.both.n_examples) == (4, 5)
 
@@ -184,7 +189,7 @@ def test_skipped_pairs_do_not_raise_or_lower_the_bar(tmp_path):
     for defense in ("ce", "at-10"):
         network(tmp_path, defense, arrays={"boundary/transfer": read})
     hardened, plain = (results(tmp_path).one(defense=d) for d in ("at-10", "ce"))
-    found = measures_a.transfer_kept(0.5)(hardened, plain)
+    found = measures.transfer_kept(0.5)(hardened, plain)
     assert (found.value, found.both.n_examples) == (pytest.approx(1 - (0.5 + 0.5 * 0.5)), 4)
 
 
@@ -194,15 +199,15 @@ def test_distances_vary_with_the_seeds_where_pairs_agree(tmp_path):
         network(tmp_path, "adt-1", seeds=(seed,), distance=distance)
         network(tmp_path, "ce", seeds=(seed,), distance=1)
     adt, plain = (results(tmp_path).one(defense=d) for d in ("adt-1", "ce"))
-    found = measures_a.distance_gain(adt, plain)
+    found = measures.distance_gain(adt, plain)
     assert (found.value, found.both.low, found.both.high) == (2, 1, 3)
 
 
 MEASURES = {
-    "under an attack": measures_a.accuracy_gain("sap", (10.0,)),
-    "clean": measures_a.clean_gain(balanced=False),
-    "transferred": measures_a.transfer_gain,
-    "distance": measures_a.distance_gain,
+    "under an attack": measures.accuracy_gain("sap", (10.0,)),
+    "clean": measures.clean_change(balanced=False),
+    "transferred": measures.transfer_gain,
+    "distance": measures.distance_gain,
 }
 
 
@@ -250,7 +255,8 @@ def test_a3_follows_its_rule(tmp_path, given, verdict):
 
 def test_a3_asks_for_half_of_what_is_above_the_most_frequent_class(tmp_path):
     field(tmp_path, 1, clean=1)
-    cells = {f.what: f.estimate.value for f in judged(tmp_path, "A3").findings}
+    network(tmp_path, "adt-1")
+    cells = {f.measure: f.estimate.value for f in judged(tmp_path, "A3").findings}
     # Half of all records are N, so 3/4 is the bar; a third of the originals is, so 2/3 is.
     assert cells["SAP 20 + 20"] == pytest.approx(1 - 3 / 4)
     assert cells["boundary, transferred"] == pytest.approx(1 - 2 / 3)
@@ -258,13 +264,21 @@ def test_a3_asks_for_half_of_what_is_above_the_most_frequent_class(tmp_path):
 
 def test_a3_shows_the_bar_itself(tmp_path):
     field(tmp_path, 1, clean=1)
+    network(tmp_path, "adt-1")
     found = judged(tmp_path, "A3")
-    assert "(100.0 % against a bar of 75.0 %)" in found.evidence
-    assert "(100.0 % against a bar of 66.7 %)" in found.evidence
-    assert "| reached, % | bar, % |" in verdicts_a.statement(CLAIMS["A3"], found)
+    table = found.table("defense")
+    assert len(table) == 8
+    assert set(table["reached, %"]) == {"100.0"}
+    assert dict(zip(table["measure"], table["bar, %"], strict=True)) == {
+        reasons.SAP: "75.0",
+        reasons.SAP_40: "75.0",
+        reasons.TRANSFERRED: "66.7",
+    }
 
 
 def test_a3_needs_all_defenses_only_to_be_refuted(tmp_path):
+    for root in (tmp_path, tmp_path / "b"):
+        network(root, "adt-1")
     field(tmp_path, 0, but=("nsr-1",))
     found = judged(tmp_path, "A3")
     assert (found.verdict, found.missing) == ("inconclusive", ("NSR regularization",))
@@ -282,6 +296,7 @@ def test_a3_needs_all_defenses_only_to_be_refuted(tmp_path):
     ],
 )
 def test_a4_follows_its_rule(tmp_path, adt, hardened, gains, verdict):
+    network(tmp_path, "ce")
     for defense, classes_read_right in (("adt-1", adt), ("at-10", hardened)):
         right = np.isin(LABELS, classes_read_right)
         read = np.where(right, LABELS, (LABELS + 1) % 3).astype(np.uint8)
@@ -297,7 +312,7 @@ def test_what_was_not_run_caps_the_verdict_and_is_named(tmp_path):
     found = judged(tmp_path, "A1")
     assert (found.verdict, found.on_data) == ("partly supported", "supported")
     assert found.missing == ("NSR regularization",)
-    assert "Not run: NSR regularization." in found.evidence
+    assert found.reason.endswith("; not run: NSR regularization.")
 
 
 def test_a_boundary_attack_that_was_not_run_is_named(tmp_path, monkeypatch):
@@ -310,15 +325,16 @@ def test_a_boundary_attack_that_was_not_run_is_named(tmp_path, monkeypatch):
     field(tmp_path / "all", 0)
     network(tmp_path / "all", "adt-1", 1)
     missing = judged(tmp_path / "all", "A1").missing
-    assert missing == ("boundary, transferred", "boundary, attacked itself")
+    assert missing == (reasons.TRANSFERRED, reasons.DIRECT)
 
 
 def test_without_records_there_is_no_verdict(tmp_path):
     network(tmp_path, "adt-1", 1)
-    assert [judged(tmp_path, claim) for claim in verdicts_a.RULES] == [None] * 4
+    assert [judged(tmp_path, claim) for claim in OF_PAPER_A] == [None] * 4
+    network(tmp_path, "ce")
     network(tmp_path, "at-10", 1, seeds=(7,))  # no seed in common
     assert judged(tmp_path, "A4") is None
-    assert "Verdict: not run" in verdicts_a.statement(CLAIMS["A4"], None)
+    assert "**Not run.**" in claims.statement(CLAIMS["A4"], None)
 
 
 def test_one_seed_is_enough_for_the_full_network_alone(tmp_path):
@@ -326,9 +342,9 @@ def test_one_seed_is_enough_for_the_full_network_alone(tmp_path):
         root = tmp_path / profile
         field(root, 0, seeds=1, profile=profile)
         network(root, "adt-1", 1, seeds=1, profile=profile)
-        found = judged(root, "A1", profile)
+        found = judged(root, "A1")
         assert found.verdict == found.on_data == verdict
-        assert "bootstrap over examples alone" in found.evidence
+        assert found.reason.startswith("One training") == (profile == "compact")
 
 
 @pytest.mark.parametrize(
@@ -338,9 +354,10 @@ def test_one_seed_is_enough_for_the_full_network_alone(tmp_path):
 def test_the_narrow_network_settles_nothing(tmp_path, others, on_data, verdict):
     field(tmp_path, others, profile="compact")
     network(tmp_path, "adt-1", 1, profile="compact")
-    found = judged(tmp_path, "A1", "compact")
+    found = judged(tmp_path, "A1")
     assert (found.on_data, found.verdict) == (on_data, verdict)
-    assert f"By the numbers alone {on_data}" in found.evidence
+    assert found.reason.endswith("; a network narrower than the paper's cannot settle it.")
+    assert "only the full one can support the claim or refute it" in found.outlook
 
 
 def test_our_settings_are_shown_and_do_not_count(tmp_path):
@@ -352,27 +369,20 @@ def test_our_settings_are_shown_and_do_not_count(tmp_path):
     assert len(beside) == 4
     assert not any(f.above for f in beside)
     assert (found.verdict, found.missing) == ("supported", ())
-    text = verdicts_a.statement(CLAIMS["A1"], found)
-    assert "Verdict: supported** (profile `short`)" in text
+    text = claims.statement(CLAIMS["A1"], found)
+    assert "**Supported.** ADT beats all 4 rivals by all four measures" in text
     assert "lies above 2 percentage points" in text
+    told = [name for name in found.table("ADT minus")["ADT minus"] if "does not count" in name]
+    assert told == ["NSR, beta 1, per millivolt (does not count)"] * 4
 
 
 def test_one_seed_of_our_settings_does_not_open_the_verdict(tmp_path):
     field(tmp_path, 0, profile="compact")
     network(tmp_path, "adt-1", 1, profile="compact")
     network(tmp_path, "nsr-1", 0, "rescaled", seeds=1, profile="compact")
-    found = judged(tmp_path, "A1", "compact")
+    found = judged(tmp_path, "A1")
     assert {f.estimate.seeds.n_seeds for f in found.findings if not f.counts} == {1}
     assert (found.on_data, found.verdict) == ("supported", "partly supported")
-
-
-def test_evidence_names_the_finding_that_decides(tmp_path):
-    field(tmp_path, 0)
-    network(tmp_path, "adt-1", 1)
-    found = judged(tmp_path, "A2").evidence
-    assert "* PGD up to 10 µV: +100.0 [+100.0, +100.0], the undefended network, n = 12; " in found
-    assert found.endswith("ADT is clearly better than 5 of 5")
-    assert "CinC 2017, 2 seeds." in found
 
 
 def test_the_first_profile_with_adt_and_undefended_is_judged(tmp_path):
@@ -380,16 +390,5 @@ def test_the_first_profile_with_adt_and_undefended_is_judged(tmp_path):
     for profile in ("compact", "short"):
         field(tmp_path, profile=profile)
         network(tmp_path, "adt-1", profile=profile)
-    stores = [Store(tmp_path), Store(tmp_path / "released")]
-    assert verdicts_a.evidence(stores).profile == "short"
-    assert verdicts_a.evidence([Store(tmp_path / "none")]).profile == "paper"
-
-
-def test_verdicts_reach_the_ledger(tmp_path):
-    field(tmp_path, 0)
-    network(tmp_path, "adt-1", 1)
-    rulings = [judged(tmp_path, claim) for claim in verdicts_a.RULES]
-    judgements.publish(rulings, profile="short", page="notebooks/06-paper-a", out=tmp_path)
-    text = claims.ledger(BOOK / "claims.yml", tmp_path / "verdicts")
-    assert text.count("Profile `short`") == 4
-    assert "**A1, supported.**" in text
+    assert claims.evidence(CLAIMS["A1"], stores(tmp_path)).profile == "short"
+    assert claims.evidence(CLAIMS["A1"], [Store(tmp_path / "none")]).profile == "paper"

@@ -1,4 +1,4 @@
-"""By what two networks of paper A are compared: differences with both intervals.
+"""By what two networks are compared: differences with both intervals.
 
 A measure takes two results, pairs their seeds and their test records (for the boundary attack:
 pairs of records), and gives None where one of them was not put through the attack.
@@ -13,8 +13,8 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.results.estimate import Estimate
-from ecgadv.results.paired import shared_seeds
-from ecgadv.results.result import Result
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.result import WORST, Result
 
 Measure = Callable[[Result, Result], Estimate | None]
 RESAMPLES, LEVEL = 2000, 0.95
@@ -35,38 +35,36 @@ def accuracy_gain(attack: str, levels: Sequence[float]) -> Measure:
     return measure
 
 
-def clean_gain(*, balanced: bool) -> Measure:
+def clean_change(*, balanced: bool) -> Measure:
     """Return a measure: the accuracy of a without an attack, minus that of b."""
-
-    def measure(a: Result, b: Result) -> Estimate:
-        rows = [(a, b, "", (0.0,)), (b, a, "", (0.0,))]
-        return _estimate(rows, lambda v: v[..., 0] - v[..., 1], balanced=balanced)
-
-    return measure
+    return lambda a, b: difference(a, b, WORST, eps=0, balanced=balanced)
 
 
-def kept(attack: str, eps: float, margin: float) -> Measure:
+def area_gain(attack: str) -> Measure:
+    """Return a measure: the class-balanced AUC(0.1) of a under an attack, minus that of b."""
+    return lambda a, b: (
+        difference(a, b, attack) if attack in a.attacks and attack in b.attacks else None
+    )
+
+
+def kept(attack: str, eps: float, margin: float | None) -> Measure:
     """Return a measure: a's natural accuracy under an attack, minus what counts as well.
 
     That is c + margin (clean - c): always giving the most frequent class is right for a share c,
-    and `clean` is the accuracy of b, the undefended network, without an attack.
+    and `clean` is the accuracy of b, the undefended network, without an attack. Without a margin
+    it is the accuracy itself.
     """
 
     def measure(a: Result, b: Result) -> Estimate | None:
         if eps not in a.own_attacks.get(attack, ()):
             return None
-        constant = _most_frequent(a.y)
+        share = _most_frequent(a.y)
         return _estimate(
             [(a, b, attack, (eps,)), (b, a, "", (0.0,))],
-            lambda v: v[..., 0] - constant - margin * (v[..., 1] - constant),
+            lambda v: v[..., 0] - (0 if margin is None else share + margin * (v[..., 1] - share)),
         )
 
     return measure
-
-
-def reached(attack: str, eps: float) -> Measure:
-    """Return a measure: a's natural accuracy under an attack, on the seeds it shares with b."""
-    return lambda a, b: _estimate([(a, b, attack, (eps,))], lambda v: v[..., 0])
 
 
 @dataclass(frozen=True)
@@ -111,11 +109,12 @@ def transfer_gain(a: Result, b: Result) -> Estimate | None:
     return None if found is None else _over_pairs(found.right, lambda v: v[..., 0] - v[..., 1])
 
 
-def transfer_kept(margin: float) -> Measure:
+def transfer_kept(margin: float | None) -> Measure:
     """Return a measure: the share of transferred examples that a reads right, minus what is well.
 
     That is c + margin (1 - c), c being the share of the most frequent class of the originals: all
-    of them were read right by b, the undefended network, or else skipped.
+    of them were read right by b, the undefended network, or else skipped. Without a margin it is
+    the share itself.
     """
 
     def measure(a: Result, b: Result) -> Estimate | None:
@@ -124,17 +123,11 @@ def transfer_kept(margin: float) -> Measure:
             return None
         rows = found.right[:, :1]
         seen = found.y[_common(rows)]
-        bar = _most_frequent(seen) if len(seen) else 0.0
-        bar += margin * (1 - bar)
+        share = _most_frequent(seen) if len(seen) else 0.0
+        bar = 0.0 if margin is None else share + margin * (1 - share)
         return _over_pairs(rows, lambda v: v[..., 0] - bar)
 
     return measure
-
-
-def transfer_reached(a: Result, b: Result) -> Estimate | None:
-    """Return the share of transferred examples that a reads right, on seeds it shares with b."""
-    found = walks(a, b, "transfer")
-    return None if found is None else _over_pairs(found.right[:, :1], lambda v: v[..., 0])
 
 
 def distance_gain(a: Result, b: Result) -> Estimate | None:
@@ -161,23 +154,20 @@ def distance_gain(a: Result, b: Result) -> Estimate | None:
 def _estimate(
     parts: Sequence[tuple[Result, Result, str, Sequence[float]]],
     statistic: Callable[[np.ndarray], np.ndarray],
-    *,
-    balanced: bool = False,
 ) -> Estimate:
-    """Return a statistic of accuracies (..., M).
+    """Return a statistic of natural accuracies (..., M).
 
     Args:
         parts: a result, the one whose seeds it must share, and its attack at some levels: a row
             each.
         statistic: see `estimates.estimate`.
-        balanced: average the classes equally.
     """
     rows = [
         result.held(attack, eps)[[own for own, _ in shared_seeds(result, other)], None]
         for result, other, attack, levels in parts
         for eps in levels
     ]
-    return parts[0][0].estimate(np.concatenate(rows, axis=1), statistic, balanced=balanced)
+    return parts[0][0].estimate(np.concatenate(rows, axis=1), statistic, balanced=False)
 
 
 def _drawn(result: Result) -> np.ndarray:
