@@ -12,8 +12,8 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test mutants faults book book-twice demo serve bench clean distclean \
-  constraints
+.PHONY: help setup test mutants faults book book-twice demo serve check-site site-tools bench \
+  clean distclean constraints
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,19 @@ book-twice: $(STAMP) ## build the last commit in two clones, elsewhere, and comp
 
 serve: ## show the rendered book on http://localhost:8000 (PORT=...)
 	@$(PYTHON) book/serve.py $(PORT)
+
+check-site: ## look at every rendered page in Chromium (see README; ARGS=PAGE.html for some)
+	@if command -v node >/dev/null 2>&1; then \
+	  PYTHON="$(PYTHON)" node book/site/check.mjs $(ARGS); \
+	else echo "check-site: skipped: node is not on PATH; \`make site-tools\` helps"; fi
+
+site-tools: ## install what check-site needs into book/site/node_modules
+	@command -v npm >/dev/null 2>&1 || { \
+	  echo "site-tools: npm is not on PATH: install Node.js 20 or later, as by" \
+	    "apt-get install nodejs npm" >&2; exit 2; }
+	@npm ci --prefix book/site --ignore-scripts --no-audit --no-fund
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || \
+	  echo "site-tools: Chromium is not on PATH yet: install it, as by apt-get install chromium"
 
 bench: $(STAMP) $(PEERS) ## print the speed ratios of benchmarks/ (ARGS=--help)
 	@PYTHONPATH=$(VENV)/peers $(BIN)/python -m benchmarks $(ARGS)

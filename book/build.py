@@ -184,17 +184,20 @@ def render(source: Path, work: Path, *, toc: Path) -> Path:
     # For a second rendering into the same folder; it hashes where the packages are installed.
     (html / ".buildinfo").unlink(missing_ok=True)
     for page in html.rglob("*.html"):
-        page.write_text(accessible(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
     return html
 
 
-def accessible(page: str) -> str:
-    """Return a rendered page without what keeps it from being read out or steered by voice."""
+def mended(page: str) -> str:
+    """Return a rendered page without what no setting of the theme mends."""
     # A list whose items have docutils' deprecated role is no list to a screen reader.
     page = page.replace('role="doc-biblioentry"', 'role="listitem"')
-    # The theme's button shows "Search Ctrl+K", so it must not be called "Search" alone.
+    # What reads "Search Ctrl+K" or "Show code cell source" must not be called otherwise.
+    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     field = r'(<button class="btn search-button-field [^>]*?) aria-label="[^"]*"'
-    return re.sub(field, r"\1", page)
+    page = re.sub(field, r"\1", page)
+    # 1.5 MB to draw the icons that the style sheet has as well.
+    return re.sub(r'\s*<script [^>]*src="[^"]*/fontawesome\.js[^"]*"></script>', "", page)
 
 
 def publish(html: Path, target: Path) -> None:

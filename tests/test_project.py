@@ -149,7 +149,7 @@ def test_a_checkout_that_cannot_be_written_can_be_tested(tmp_path):
 def test_make_help_names_every_command():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     targets = "setup", "test", "mutants", "book", "book-twice", "serve", "clean", "bench", "demo"
-    for target in targets:
+    for target in (*targets, "site-tools", "check-site"):
         assert f"make {target}" in done.stdout
 
 
