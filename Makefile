@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= 1
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test mutants faults book book-twice demo serve check-site site-tools bench \
+.PHONY: help setup test mutants faults book book-twice demo lab serve check-site site-tools bench \
   clean distclean constraints
 
 help: ## show this list
@@ -39,6 +39,11 @@ book: $(STAMP) ## re-execute every notebook and render _build/html/index.html
 
 book-twice: $(STAMP) ## build the last commit in two clones, elsewhere, and compare every byte
 	@$(BIN)/python book/build.py --twice
+
+lab: $(STAMP) ## open the notebooks in JupyterLab, which it installs at the first call
+	@$(BIN)/python -c 'import jupyterlab' 2>/dev/null \
+	|| $(BIN)/python -m pip install -q --constraint constraints.txt jupyterlab
+	$(BIN)/python -m jupyterlab notebooks $(ARGS)
 
 serve: ## show the rendered book on http://localhost:8000 (PORT=...)
 	@$(PYTHON) book/serve.py $(PORT)
