@@ -1,5 +1,7 @@
 """What a page lacks: its command and cost, and the networks that are there."""
 
+import os
+
 import numpy as np
 import pytest
 from recorded import held, write
@@ -49,7 +51,9 @@ def test_only_what_is_missing_is_run(made, monkeypatch):
     asked = []
     monkeypatch.setattr(runner, "run_all", lambda jobs, settings: asked.append((jobs, settings)))
     monkeypatch.setattr(runner, "without_done", lambda jobs, store: jobs[1:])
+    monkeypatch.delenv("ECGADV_DATA", raising=False)
     results.run_missing("paper-b", "paper", only=SWEEP, seeds=1, deadline=3)
+    assert os.environ["ECGADV_DATA"] == str(made)  # not where the notebook stands
     ((jobs, settings),) = asked
     assert [job.config.label for job in jobs][:1] == ["beatwise/mlp/nsr-0.1/faithful"]
     assert settings.ends_at is not None and settings.command.endswith(f"--only '{SWEEP}'")

@@ -1,5 +1,6 @@
 """What a page has no results of: how to make it, what it would cost, and making it."""
 
+import os
 import time
 from fnmatch import fnmatch
 
@@ -42,6 +43,8 @@ def run_missing(
     """
     from ecgadv.experiments import runner
 
+    # A notebook may stand in any folder; its processes look for the recordings where it says.
+    os.environ.setdefault("ECGADV_DATA", str(place("recordings").resolve()))
     jobs = runner.jobs(experiment, profile, only=only, seeds=seeds)
     jobs = runner.without_done(jobs, Store(released_folder()))
     if deadline is not None and deadline <= 0:
