@@ -15,7 +15,7 @@ PAGE = """<!DOCTYPE html>
 <title>This page has moved</title>
 <script>
 const anchors = {anchors};
-location.replace(anchors[location.hash.slice(1)] || "{to}");
+location.replace(anchors[location.hash.slice(1)] || "{to}" + location.hash);
 </script>
 </head>
 <body><main><h1>This page has moved</h1><p><a href="{to}">Go to the new page.</a></p></main></body>

@@ -18,7 +18,7 @@ def test_an_old_page_leads_on_by_its_anchors(tmp_path):
     text = (tmp_path / "deep/old.html").read_text()
     assert '{"fig-a": "../other.html#fig-b"}' in text
     assert '<a href="../deep/new.html">' in text
-    assert '|| "index.html"' in (tmp_path / "top.html").read_text()
+    assert '|| "index.html" + location.hash' in (tmp_path / "top.html").read_text()
 
 
 def test_what_they_lead_to_is_there():

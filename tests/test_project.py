@@ -110,7 +110,7 @@ def test_makefile_and_package_ask_for_the_same_python():
     makefile = (ROOT / "Makefile").read_text()
     assert "({}) <= v < ({})".format(*(x.replace(".", ", ") for x in (lowest, bound))) in makefile
     assert f"Python {lowest} to {last}" in makefile
-    for page in ("README.md", "book/index.md", "notebooks/05-reproduce.ipynb"):
+    for page in ("README.md", "book/index.md", "notebooks/reproduce.ipynb"):
         assert f"Python {lowest} to {last}, git" in (ROOT / page).read_text(), page
 
 
