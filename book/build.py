@@ -113,7 +113,9 @@ def build(work: Path, *, root: Path) -> None:
     check_registry(registry, executed / "figures")
     staged = work / "stage"
     stage(Path("book"), executed, staged, notebooks=Path("notebooks"), registry=registry)
-    shutil.copyfile(_mathjax(), staged / "assets" / "tex-svg.js")
+    mathjax = _package("sphinx-mathjax-offline") / "static/mathjax/tex-svg.js"
+    shutil.copyfile(mathjax, staged / "assets" / "tex-svg.js")
+    vendor_datatables(staged / "assets")
     # The API reference is made from the docstrings.
     sources = sorted(Path("ecgadv").rglob("*.py"))
     settings = map(Path, ("_config.yml", "book/_toc.yml", "book/moved.yml"))
@@ -239,12 +241,32 @@ def _edition_time() -> int:
     return int(datetime.fromisoformat(f"{citation['date-released']}T00:00Z").timestamp())
 
 
-def _mathjax() -> Path:
-    """Return MathJax's one-file build, which comes with the package sphinx-mathjax-offline."""
-    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+def vendor_datatables(assets: Path) -> None:
+    """Write DataTables, which comes with the package itables, as the script `itables` of a page.
+
+    There it is a module, and browsers load no module from a page on disk.
+
+    Raises:
+        BuildError: the package exports nothing.
+    """
+    folder = _package("itables") / "html"
+    shutil.copyfile(folder / "dt_bundle.css", assets / "datatables.css")
+    module = (folder / "dt_bundle.js").read_text(encoding="utf-8")
+    code, exports, names = module.rpartition("export{")
+    inside, brace, rest = names.partition("}")
+    if not (exports and brace):
+        raise BuildError("dt_bundle.js of itables exports nothing: install the pinned itables")
+    given = re.sub(r"([\w$]+) as ([\w$]+)", r"\2:\1", inside)
+    script = f"(()=>{{{code}window.itables={{{given}}}{rest}\n}})();\n"
+    (assets / "datatables.js").write_text(script, encoding="utf-8")
+
+
+def _package(name: str) -> Path:
+    """Return the folder of an installed package."""
+    spec = importlib.util.find_spec(name)
     if spec is None or spec.origin is None:
-        raise BuildError("sphinx-mathjax-offline is not installed: run 'make setup'")
-    return Path(spec.origin).parent / "static/mathjax/tex-svg.js"
+        raise BuildError(f"{name} is not installed: run 'make setup'")
+    return Path(spec.origin).parent
 
 
 def _read(path: Path) -> str:

@@ -15,7 +15,7 @@ from ecgadv.results.records import PROFILES, Results, best, current, load, netwo
 from ecgadv.results.signs import refuse, signs
 from ecgadv.results.tables import compared, differences, estimates, examples
 from ecgadv.results.todo import missing, run_missing
-from ecgadv.results.turning import turned
+from ecgadv.results.turning import strongest, turned
 
 __all__ = [
     "PROFILES",
@@ -33,6 +33,7 @@ __all__ = [
     "refuse",
     "run_missing",
     "signs",
+    "strongest",
     "told",
     "turned",
 ]

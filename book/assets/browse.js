@@ -1,0 +1,73 @@
+// The table of all results: DataTables sorts and pages it, lists filter it, and the page's address
+// keeps what is chosen, as in all-results.html#Network=MLP&Attack=SAP.
+(() => {
+  const root = document.getElementById("browse");
+  const { headings, filters, opened, columns } =
+    JSON.parse(root.querySelector("script").textContent);
+  const shown = headings.length - opened;
+  const node = (name, attributes = {}, ...inside) => {
+    const made = Object.assign(document.createElement(name), attributes);
+    made.append(...inside);
+    return made;
+  };
+
+  // A cell is the position of its value: filters are sorted by it, numbers by the value.
+  const data = columns[0].codes.map((_, row) => columns.map(({ codes }) => codes[row]));
+  const settings = headings.map((title, i) => ({
+    title,
+    visible: i < shown,
+    className: i === 0 ? "browse-first" : "",
+    render: (code, type) => (type === "sort" && i < filters ? code : columns[i].values[code]),
+  }));
+  const button = '<button type="button" aria-expanded="false">how made</button>';
+  settings.push({ title: "Source", data: null, orderable: false, searchable: false, render: () => button });
+  itables.set_or_remove_dark_class();
+  const table = new itables.default(root.querySelector("table"), {
+    data,
+    columns: settings,
+    order: [],
+    pageLength: 25,
+    deferRender: true,
+    autoWidth: false,
+    language: { search: "Search all columns" },
+  });
+
+  const form = root.querySelector("form");
+  const lists = headings.slice(0, filters).map((title, i) => {
+    const values = columns[i].values.filter((value) => value !== "");
+    const options = values.map((value) => new Option(value));
+    const list = node("select", { name: title }, new Option("all", ""), ...options);
+    form.append(node("label", {}, title, list));
+    return list;
+  });
+  const show = () => {
+    lists.forEach((list, i) => table.column(i).search(list.value, { exact: list.value !== "" }));
+    table.draw();
+  };
+  const read = () => {
+    const chosen = new URLSearchParams(location.hash.slice(1));
+    lists.forEach((list) => {
+      list.value = chosen.get(list.name) ?? "";
+    });
+    show();
+  };
+  form.addEventListener("change", () => {
+    const chosen = lists.filter((list) => list.value).map((list) => [list.name, list.value]);
+    history.replaceState(null, "", `#${new URLSearchParams(chosen)}`);
+    show();
+  });
+  addEventListener("hashchange", read);
+  read();
+
+  table.on("click", "button[aria-expanded]", ({ target }) => {
+    const row = table.row(target.closest("tr"));
+    const open = !row.child.isShown();
+    target.setAttribute("aria-expanded", open);
+    if (!open) return row.child.hide();
+    const lines = row.data().slice(shown).map((code, i) => {
+      const text = columns[shown + i].values[code];
+      return node("p", {}, `${headings[shown + i]}: `, node("code", {}, text));
+    });
+    return row.child(node("div", { className: "browse-more" }, ...lines)).show();
+  });
+})();
