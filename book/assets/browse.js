@@ -11,13 +11,13 @@
     return made;
   };
 
-  // A cell is the position of its value: filters are sorted by it, numbers by the value.
+  // A cell is the position of its value: what has a list is sorted as there, the rest by value.
   const data = columns[0].codes.map((_, row) => columns.map(({ codes }) => codes[row]));
   const settings = headings.map((title, i) => ({
     title,
     visible: i < shown,
     className: i === 0 ? "browse-first" : "",
-    render: (code, type) => (type === "sort" && i < filters ? code : columns[i].values[code]),
+    render: (code, type) => (type === "sort" && filters.includes(title) ? code : columns[i].values[code]),
   }));
   const button = '<button type="button" aria-expanded="false">how made</button>';
   settings.push({ title: "Source", data: null, orderable: false, searchable: false, render: () => button });
@@ -33,15 +33,16 @@
   });
 
   const form = root.querySelector("form");
-  const lists = headings.slice(0, filters).map((title, i) => {
-    const values = columns[i].values.filter((value) => value !== "");
-    const options = values.map((value) => new Option(value));
+  const lists = filters.map((title) => {
+    const { values } = columns[headings.indexOf(title)];
+    const options = values.filter((value) => value !== "").map((value) => new Option(value));
     const list = node("select", { name: title }, new Option("all", ""), ...options);
     form.append(node("label", {}, title, list));
     return list;
   });
   const show = () => {
-    lists.forEach((list, i) => table.column(i).search(list.value, { exact: list.value !== "" }));
+    lists.forEach(({ name, value }) =>
+      table.column(headings.indexOf(name)).search(value, { exact: value !== "" }));
     table.draw();
   };
   const read = () => {

@@ -21,10 +21,11 @@ from ecgadv.results.todo import Told
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-# Columns that a reader filters by lists, those that are shown, and those that a row opens.
-FILTERS = ("Network", "Defense", "Attack", "eps", "Split", "Protocol", "Metric")
-SHOWN = ("Value", "95 % interval", "n", "Seeds")
+# Columns of the page's table; a row opens the last ones, and a reader filters some by lists.
+SHOWN = ("Defense", "Attack", "eps", "Value", "95 % interval", "Metric")
+SHOWN += ("Network", "Split", "Protocol", "n", "Seeds")
 OPENED = ("Records", "Command")
+FILTERS = ("Network", "Defense", "Attack", "eps", "Split", "Protocol", "Metric")
 
 
 def publish(frame: DataFrame, name: str, *, out: str | Path) -> Told:
@@ -58,14 +59,14 @@ class Browser:
     caption: str
 
     def _repr_html_(self) -> str:
-        headings = (*FILTERS, *SHOWN, *OPENED)
+        headings = (*SHOWN, *OPENED)
         levels = [_level(one) for one in self.frame.sort_values(["unit", "eps"]).to_dict("records")]
         rows = [_row(one) for one in self.frame.to_dict("records")]
         columns = [
             coded((row[i] for row in rows), order=levels if title == "eps" else ())
             for i, title in enumerate(headings)
         ]
-        about = {"headings": headings, "filters": len(FILTERS), "opened": len(OPENED)}
+        about = {"headings": headings, "filters": FILTERS, "opened": len(OPENED)}
         text = json.dumps(about | {"columns": columns}, separators=(",", ":"), ensure_ascii=False)
         # No cell may end the script.
         data = text.replace("<", "\\u003c")
@@ -73,7 +74,7 @@ class Browser:
 <div id="browse">
 <form aria-label="Filters"></form>
 <div class="browse-scroll" role="region" aria-label="Table of all results" tabindex="0">
-<table class="dataTable"><caption>{html.escape(self.caption)}</caption></table>
+<table class="compact nowrap"><caption>{html.escape(self.caption)}</caption></table>
 </div>
 <noscript>The table needs JavaScript; the files beside it do not.</noscript>
 <script type="application/json">{data}</script>
@@ -99,9 +100,9 @@ def leaderboard(frame: DataFrame) -> Table:
         for one in rows.sort_values("value", ascending=False, kind="stable").to_dict("records"):
             result = Result(tuple(find(key, folders) for key in one["keys"].split()))
             attack, share = strongest(result, eps=one["eps"])
-            where = f"{said(one, 'network')}, {said(one, 'split')}, {said(one, 'eps')}"
+            where = f"{said(one, 'network')}, {said(one, 'split')}"
             most = f"{names.attack_name(attack, one['experiment'])}: {percent(share)} %"
-            cells = where, one["name"], interval(one), most
+            cells = where, one["name"], interval(one), most if share == share else "-"
             for column, cell in zip(columns.values(), cells, strict=True):
                 column.append(cell)
     return Table(columns)
@@ -129,15 +130,15 @@ def _row(one: Mapping[str, Any]) -> tuple:
     strength = "" if one["strength"] != one["strength"] else f"-{one['strength']:g}"
     label = f"{one['split']}/{one['network']}/{one['defense']}{strength}/{one['variant']}"
     return (
-        said(one, "network"),
         one["name"],
         said(one, "attack"),
         _level(one),
+        f"{value:.{digits}f}" if value == value else "",
+        f"{low:.{digits}f} to {high:.{digits}f}" if low == low else "",
+        f"{said(one, 'metric')}, {unit if distance else f'{about}, %'}",
+        said(one, "network"),
         said(one, "split"),
         f"{said(one, 'variant')} ({one['profile']})",
-        f"{said(one, 'metric')}, {unit if distance else f'{about}, %'}",
-        round(value, digits) if value == value else "",
-        f"{low:.{digits}f} to {high:.{digits}f}" if low == low else "",
         int(one["n"]),
         seeds_of(one),
         one["keys"],
