@@ -150,7 +150,7 @@ def test_what_a_kill_left_behind_a_finished_record_is_removed(trained, tmp_path)
     record = run_once(tiny.STUDENT, 0, session)
     Unfinished(session.store.evaluation(record.key) / "0").once("x", lambda: {"a": np.zeros(1)})
     assert parts_in(tmp_path) == ["x.npz"]
-    assert run_once(tiny.STUDENT, 0, session).key == record.key
+    session.store.clear_finished()  # as every `ecgadv run` begins
     assert parts_in(tmp_path) == []
 
 
