@@ -196,6 +196,11 @@ def mended(page: str) -> str:
     page = page.replace('role="doc-biblioentry"', 'role="listitem"')
     # What reads "Search Ctrl+K" or "Show code cell source" must not be called otherwise.
     page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    fold = '<summary><span class="toctree-toggle"'
+    page = page.replace(fold, fold.replace(">", ' aria-label="Pages of this part">', 1))
+    if 'class="math' not in page:  # 2.1 MB to draw formulas that the page does not have
+        page = re.sub(r"\s*<script>window\.MathJax = .*?</script>", "", page)
+        page = re.sub(r'\s*<script [^>]*src="[^"]*tex-svg\.js[^"]*"></script>', "", page)
     field = r'(<button class="btn search-button-field [^>]*?) aria-label="[^"]*"'
     page = re.sub(field, r"\1", page)
     # 1.5 MB to draw the icons that the style sheet has as well.

@@ -403,6 +403,17 @@ def test_faults_of_the_theme_are_mended():
     )
     others = '<button class="icon" aria-label="Search"></button><script src="b.js"></script>'
     assert build.mended(others) == others
+    fold = '<details><summary{}><span class="toctree-toggle"></span></summary></details>'
+    assert build.mended(fold.format("")) == fold.format(' aria-label="Pages of this part"')
+
+
+def test_formulas_are_drawn_where_there_are_some():
+    loads = """
+    <script>window.MathJax = {"options": {}}</script>
+    <script defer="defer" src="../_static/tex-svg.js?v=1"></script>"""
+    assert build.mended(f"<head>{loads}</head><p>none</p>") == "<head></head><p>none</p>"
+    formula = f'<head>{loads}</head><span class="math notranslate">x</span>'
+    assert build.mended(formula) == formula
 
 
 def test_pages_are_replaced_whole(tmp_path):

@@ -10,21 +10,6 @@ from ecgadv.evaluation.intervals import Interval
 from ecgadv.figures import Table
 
 
-def percent(value: float) -> str:
-    """Return a share in percent, an undefined one as a dash."""
-    return "-" if np.isnan(value) else f"{100 * value:.1f}"
-
-
-def bounds(interval: Interval) -> str:
-    """Return the ends of the interval of a share in percent, cut to what a share can be.
-
-    Student's t over two seeds may go beyond.
-    """
-    if np.isnan(interval.low):
-        return "one seed"
-    return span(percent(max(interval.low, 0.0)), percent(min(interval.high, 1.0)))
-
-
 def signed_bounds(interval: Interval) -> str:
     """Return the ends of the interval of a difference, in percentage points with signs."""
     if np.isnan(interval.low):

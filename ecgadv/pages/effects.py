@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgadv.claims import save_fragment
+from ecgadv.markdown import Markdown
 from ecgadv.pages.cells import of_rows, points, signed_bounds
-from ecgadv.pages.markdown import Markdown
 from ecgadv.results.estimate import Estimate
 
 HEAD = ("row", "what is compared", "measure", "effect, points", "effect, bootstrap")

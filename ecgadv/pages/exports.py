@@ -13,8 +13,8 @@ from ecgadv.experiments import suites
 from ecgadv.experiments.config import Config
 from ecgadv.experiments.store import Record
 from ecgadv.figures import Table
+from ecgadv.markdown import Markdown
 from ecgadv.pages.cells import of_rows
-from ecgadv.pages.markdown import Markdown
 from ecgadv.results.records import Results, current, names
 from ecgadv.results.result import WORST, Result
 

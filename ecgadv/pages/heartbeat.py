@@ -10,7 +10,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Drawing
 from ecgadv.figures.signals import overlaid
-from ecgadv.pages.markdown import Markdown
+from ecgadv.markdown import Markdown
 
 DESCRIBED_FS = 125  # Hz, that the csv's description gives its rows
 # Each single change of the rule: the step that it changes, and what is done instead.

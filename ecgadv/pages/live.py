@@ -23,8 +23,8 @@ from ecgadv.experiments.exposure import threat as budget
 from ecgadv.experiments.session import load_model
 from ecgadv.figures import Table
 from ecgadv.figures.panels import Line
+from ecgadv.markdown import Markdown
 from ecgadv.models import pullback
-from ecgadv.pages.markdown import Markdown
 from ecgadv.results.names import look_of
 from ecgadv.results.records import Results
 from ecgadv.results.result import Result

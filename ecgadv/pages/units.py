@@ -14,7 +14,7 @@ import numpy as np
 
 from ecgadv import data
 from ecgadv.figures import Table
-from ecgadv.pages.markdown import Markdown
+from ecgadv.markdown import Markdown
 
 SPLITS = ("beatwise", "interpatient")
 QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -98,14 +99,17 @@ def estimate(
 
 
 def once(compute: Callable[..., Estimate]) -> Callable[..., Estimate]:
-    """Keep with a result what was computed of it: tables and figures ask for the same numbers."""
+    """Keep with a result what its method computed: tables and figures ask for the same numbers."""
+    asked = signature(compute)
 
     @wraps(compute)
-    def kept(result: Any, *about: Any) -> Estimate:
+    def kept(result: Any, *about: Any, **named: Any) -> Estimate:
         found = result.__dict__.setdefault("_estimates", {})
-        key = (compute, *about)
+        given = asked.bind(result, *about, **named)
+        given.apply_defaults()
+        key = (compute.__name__, *list(given.arguments.values())[1:])
         if key not in found:
-            found[key] = compute(result, *about)
+            found[key] = compute(result, *about, **named)
         return found[key]
 
     return kept

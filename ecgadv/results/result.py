@@ -198,13 +198,17 @@ class Result:
         eps = self.attacks[attack][0]
         return int((self.held(attack, eps) != NOT_ATTACKED).all(axis=0).sum())
 
+    @once
     def accuracy(self, attack: str, eps: float, *, balanced: bool = True) -> Estimate:
         """Return the accuracy at one noise level; at eps 0, on all test examples."""
-        return _accuracy(self, attack, eps, balanced)
+        return self.estimate(self.held(attack, eps)[:, None], balanced=balanced)
 
+    @once
     def accuracy_before(self, attack: str, *, balanced: bool = True) -> Estimate:
         """Return the accuracy without an attack, on the examples that this one saw."""
-        return _accuracy_before(self, attack, balanced)
+        held = self.held(attack, self.attacks[attack][0])
+        rows = np.where(held == NOT_ATTACKED, NOT_ATTACKED, self.clean).astype(np.uint8)
+        return self.estimate(rows[:, None], balanced=balanced)
 
     def has_predictions(self, attack: str, eps: float) -> bool:
         """Return whether the records kept the classes that the network read."""
@@ -214,30 +218,42 @@ class Result:
         """Return the classes under an attack (S, N), 255 where not attacked; 0 is no attack."""
         return self.predictions if eps == 0 else self.arrays(f"predicted/{attack}/{eps:g}")
 
+    @once
     def f1(self, attack: str, eps: float, *, han: bool = False) -> Estimate:
         """Return macro-F1 over all classes, or Han's over all but the last, noise (row A19)."""
-        return _f1(self, attack, eps, han)
+        k = len(self.classes)
+        about = (self.read(attack, eps), self.y, k, range(HAN_CLASSES if han else k))
+        return Estimate(seed_interval(scores.macro_f1(*about)), scores.f1_interval(*about))
 
     @property
     def proof(self) -> list[float]:
-        """The noise levels at which a bound was computed; empty where none was."""
+        """The noise levels at which a bound was computed."""
         return self.config.get("proof", [])
 
     def proved(self, eps: float) -> np.ndarray:
         """Return flags (S, N): 1 where no perturbation of that size can turn the beat, proved."""
         return self.clean if eps == 0 else self.arrays(f"proved/{eps:g}")
 
+    @once
     def accuracy_proved(self, eps: float) -> Estimate:
         """Return the class-balanced share that is proved to hold at one noise level."""
-        return _accuracy_proved(self, eps)
+        return self.estimate(self.proved(eps)[:, None])
 
+    @once
     def area(self, attack: str) -> Estimate:
         """Return paper B's AUC(0.1), on the examples that the attack saw."""
-        return _area(self, attack)
+        levels, rows = self.area_rows(attack)
+        return self.estimate(rows, lambda a: metrics.auc(levels, a, AREA_TO))
 
+    @once
     def acc_robust(self, attack: str) -> Estimate:
         """Return paper B's ACC_robust, likewise."""
-        return _acc_robust(self, attack)
+        levels, rows = self.area_rows(attack)
+
+        def robust(a: np.ndarray) -> np.ndarray:
+            return np.sqrt(a[..., 0] * metrics.auc(levels, a, AREA_TO))
+
+        return self.estimate(rows, robust)
 
     def area_rows(self, attack: str) -> tuple[list[float], np.ndarray]:
         """Return the noise levels from 0 to 0.1 (M,) and the flags at them (S, M, N)."""
@@ -268,39 +284,3 @@ class Result:
             balanced=balanced,
             patients=self.patients,
         )
-
-
-@once
-def _accuracy(result: Result, attack: str, eps: float, balanced: bool) -> Estimate:
-    return result.estimate(result.held(attack, eps)[:, None], balanced=balanced)
-
-
-@once
-def _accuracy_before(result: Result, attack: str, balanced: bool) -> Estimate:
-    held = result.held(attack, result.attacks[attack][0])
-    rows = np.where(held == NOT_ATTACKED, NOT_ATTACKED, result.clean).astype(np.uint8)
-    return result.estimate(rows[:, None], balanced=balanced)
-
-
-@once
-def _f1(result: Result, attack: str, eps: float, han: bool) -> Estimate:
-    k = len(result.classes)
-    about = (result.read(attack, eps), result.y, k, range(HAN_CLASSES if han else k))
-    return Estimate(seed_interval(scores.macro_f1(*about)), scores.f1_interval(*about))
-
-
-@once
-def _accuracy_proved(result: Result, eps: float) -> Estimate:
-    return result.estimate(result.proved(eps)[:, None])
-
-
-@once
-def _area(result: Result, attack: str) -> Estimate:
-    levels, rows = result.area_rows(attack)
-    return result.estimate(rows, lambda a: metrics.auc(levels, a, AREA_TO))
-
-
-@once
-def _acc_robust(result: Result, attack: str) -> Estimate:
-    levels, rows = result.area_rows(attack)
-    return result.estimate(rows, lambda a: np.sqrt(a[..., 0] * metrics.auc(levels, a, AREA_TO)))

@@ -9,15 +9,9 @@ import numpy as np
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
 from ecgadv.experiments.store import Store, released_folder
+from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results.records import load
-
-
-class Told(str):
-    """Markdown; a notebook cell that ends in one shows it as text of the page."""
-
-    def _repr_markdown_(self) -> str:
-        return str(self)
 
 
 def run_missing(
@@ -59,7 +53,7 @@ def run_missing(
     runner.run_all(jobs, settings)
 
 
-def missing(experiment: str, profile: str, *, only: str, seeds: int | None = None) -> Told:
+def missing(experiment: str, profile: str, *, only: str, seeds: int | None = None) -> Markdown:
     """Say which runs have no record, by what command they are made, and how long that takes.
 
     Args:
@@ -77,14 +71,14 @@ def missing(experiment: str, profile: str, *, only: str, seeds: int | None = Non
         if fnmatch(config.label, only) and (config.label, seed) not in done
     ]
     if not wanted:
-        return Told("")
+        return Markdown("")
     costs = []
     for label in wanted:
         like = [r for r in records if _kind(r.config["label"]) == _kind(label) and not r.untimed]
         costs.append(np.mean([r.seconds for r in like]) if like else np.nan)
     hours = np.sum(costs) / 3600
     cost = "their cost was not measured" if np.isnan(hours) else f"about {hours:.1f} hours"
-    return Told(
+    return Markdown(
         f"**Not run:** {len(wanted)} runs ({cost}), by "
         f"`ecgadv run {experiment} --profile {profile} --only '{only}'`."
     )
