@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ecgadv.experiments.store import find, released_folder
 from ecgadv.figures.tables import Table
 from ecgadv.figures.views import interval, percent, said, seeds_of
+from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results import names, strongest
 from ecgadv.results.result import Result
 from ecgadv.results.rows import ALL
-from ecgadv.results.todo import Told
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,7 +28,7 @@ OPENED = ("Records", "Command")
 FILTERS = ("Network", "Defense", "Attack", "eps", "Split", "Protocol", "Metric")
 
 
-def publish(frame: DataFrame, name: str, *, out: str | Path) -> Told:
+def publish(frame: DataFrame, name: str, *, out: str | Path) -> Markdown:
     """Write a table as csv and parquet into a notebook's `downloads/`; return links to both.
 
     Args:
@@ -43,7 +43,7 @@ def publish(frame: DataFrame, name: str, *, out: str | Path) -> Told:
     links = (
         f"{{download}}`{name}.{form} </downloads/{name}.{form}>`" for form in ("csv", "parquet")
     )
-    return Told(f"{', '.join(links)}: {len(frame):,} rows.")
+    return Markdown(f"{', '.join(links)}: {len(frame):,} rows.")
 
 
 @dataclass(frozen=True)

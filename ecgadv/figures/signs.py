@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
+from ecgadv.claims import NOT_RUN
 from ecgadv.figures.tables import Table
 from ecgadv.results.signs import Sign
-
-NOT_RUN = "not run"
 
 
 def table(found: Sequence[Sign]) -> Table:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ecgadv.claims import NOT_RUN
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.store import find, released_folder
 from ecgadv.figures.citable import provenance_of
@@ -22,7 +23,6 @@ from ecgadv.results import names
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-NOT_RUN = "not run"
 # With fewer seeds Student's interval says more about the few than about the network.
 SEEDS_FOR_T = 3
 
