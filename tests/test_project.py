@@ -188,6 +188,16 @@ def test_notebooks_are_thin_and_take_their_output_folder(path):
     assert "".join(parameters[0]["source"]).startswith("out = ")
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_what_a_notebook_imports_is_there(path):
+    """Modules move, and a notebook is executed only by a build."""
+    cells = json.loads(path.read_text())["cells"]
+    for cell in (cell for cell in cells if cell["cell_type"] == "code"):
+        for node in ast.walk(ast.parse("".join(cell["source"]))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                exec(ast.unparse(node), {})
+
+
 def toc():
     """Every page that book/_toc.yml names."""
     contents = yaml.safe_load((ROOT / "book/_toc.yml").read_text())
