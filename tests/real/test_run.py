@@ -18,15 +18,16 @@ FEW = (
 
 
 def plan():
-    """Two of paper B's configs, cut down to a tenth of an epoch and two attacks."""
+    """Two of paper B's configs, cut down to a tenth of an epoch, two attacks and a small proof."""
     short = {"attacks": FEW, "epochs": 1, "epoch_share": 0.1}
+    proof = {"proof": (0.01,), "proof_per_class": 20}
     made = [
         suites.paper_b.config_of("demo", "beat-mlp", "nsr", 0.4, **short),
         suites.paper_b.config_of(
             "demo", "beat-mlp", "cross-entropy", split="interpatient", **short
         ),
     ]
-    return [(replace(config, experiment="real"), 1) for config in made]
+    return [(replace(config, experiment="real", **proof), 1) for config in made]
 
 
 @pytest.fixture
