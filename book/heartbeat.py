@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from heartbeat_rule import CHANGES, described, row
+from heartbeat_rule import CHANGES, DESCRIBED_FS, described, row
 
 from ecgadv import data, figures
 from ecgadv.data import match, mitbih
@@ -65,8 +65,8 @@ def summary(dataset, records, genuine):
                 "annotation": int(dataset.facts["annotation"][i]),
                 "onset": int(dataset.onset[i]),
                 "class": dataset.classes[dataset.y[i]],
-                "equal": bool((dataset.x[i, 0] == genuine[n, :-1]).all()),
                 "rms": round(float(_rms([then], genuine[n : n + 1])[0]), 4),
+                "genuine": _rounded(genuine[n, : dataset.length[i]]),
                 "values": _rounded(dataset.x[i, 0, : dataset.length[i]]),
                 "described": _rounded(then[:length]),
             }
@@ -84,8 +84,12 @@ def summary(dataset, records, genuine):
         },
         "before": BEFORE,
         "rule": equal_and_near(None),
-        "changes": {change: equal_and_near(change) for change in CHANGES},
+        "changes": {
+            change: {"step": step, "instead": instead, **equal_and_near(change)}
+            for change, (step, instead) in CHANGES.items()
+        },
         "described": {
+            "fs": DESCRIBED_FS,
             "near": int((rms < NEAR).sum()),
             "rms": [round(float(value), 3) for value in np.quantile(rms, [0.05, 0.5, 0.95])],
         },

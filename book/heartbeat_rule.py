@@ -7,16 +7,19 @@ stands the csv's own description, as we read it.
 import numpy as np
 from scipy.signal import resample_poly
 
-CHANGES = (
-    "low-pass",
-    "from the peak",
-    "own interval",
-    "beats alone",
-    "rounded",
-    "mean of three",
-    "125 Hz",
-    "scale after the cut",
-)
+# Each single change of the rule: the step that it changes, and what is done instead.
+CHANGES = {
+    "low-pass": (1, "with a low-pass before the thinning"),
+    "from the peak": (2, "from the highest sample near the annotation"),
+    "own interval": (3, "1.2 times the own interval"),
+    "beats alone": (3, "counting annotations of beats alone"),
+    "rounded": (4, "rounded to the nearest"),
+    "mean of three": (5, "the mean of every three samples"),
+    "125 Hz": (5, "resampled to 125 Hz"),
+    "scale after the cut": (6, "scaled after the cut"),
+}
+
+DESCRIBED_FS = 125  # Hz, that the csv's description gives its rows
 
 
 def row(signal, samples, is_beat, k, change=None):

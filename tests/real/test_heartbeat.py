@@ -37,4 +37,4 @@ def test_every_single_change_of_the_rule_loses_genuine_rows(again):
 def test_the_described_rows_are_far_from_the_genuine_ones(again):
     assert again["described"]["near"] == 0
     assert again["described"]["rms"][0] > 0.05
-    assert all(example["equal"] for example in again["examples"])
+    assert all(example["genuine"] == example["values"] for example in again["examples"])
