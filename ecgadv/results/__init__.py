@@ -13,6 +13,7 @@ from ecgadv.results.estimate import told
 from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
 from ecgadv.results.signs import refuse, signs
+from ecgadv.results.subject import subject
 from ecgadv.results.tables import compared, differences, estimates, examples
 from ecgadv.results.todo import missing, run_missing
 from ecgadv.results.turning import strongest, turned
@@ -34,6 +35,7 @@ __all__ = [
     "run_missing",
     "signs",
     "strongest",
+    "subject",
     "told",
     "turned",
 ]

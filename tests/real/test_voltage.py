@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import recordings
 import yaml
 
-from ecgadv.pages import units
+from ecgadv.data import voltage
 
 STORED = Path(__file__).parents[2] / "book" / "recordings.yml"
 
 
 def test_the_stored_facts_are_those_of_the_recordings(mitdb):
-    again = [units.facts(mitdb, split) for split in units.SPLITS]
+    again = [voltage.facts(mitdb, split) for split in recordings.SPLITS]
     assert yaml.safe_load(STORED.read_text()) == again
