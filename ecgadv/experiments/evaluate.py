@@ -1,6 +1,7 @@
 """Put a trained network through the attacks of its config: the numbers and flags of a record."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -60,6 +61,15 @@ def evaluate(
     parts = unfinished or Unfinished(), earlier
     with computing_in(config.precision, session.device):
         return _Evaluation(config, seed, model, dataset, session, *parts).result()
+
+
+def attack_function(attack: Attack, eps: float) -> Callable[..., Tensor]:
+    """Return the attack of a config at one eps: what takes a network, x, y and a threat."""
+    options = dict(attack.options)
+    if "relative_step" in options:
+        least = options.pop("least_step", 0.0)
+        options["step_size"] = max(least, options.pop("relative_step") * eps)
+    return partial(ATTACKS[attack.method], **options)
 
 
 class _Evaluation:
@@ -178,7 +188,7 @@ class _Evaluation:
                 self.model,
                 self.x,
                 self.y,
-                self._function(attack, eps),
+                attack_function(attack, eps),
                 self._threat(attack, eps),
                 mask=self._mask(attack),
                 batch_size=self.batch,
@@ -190,13 +200,6 @@ class _Evaluation:
         if broken.any():
             found = {kind: np.where(broken, smaller[kind], v) for kind, v in found.items()}
         return found
-
-    def _function(self, attack: Attack, eps: float):
-        options = dict(attack.options)
-        if "relative_step" in options:
-            least = options.pop("least_step", 0.0)
-            options["step_size"] = max(least, options.pop("relative_step") * eps)
-        return partial(ATTACKS[attack.method], **options)
 
     def _threat(self, attack: Attack, eps: float) -> Threat:
         return threat(self.dataset.unit, eps, bounded=attack.bounded)
@@ -218,7 +221,7 @@ class _Evaluation:
                 self.surrogate(),
                 self.x[index],
                 self.y[index],
-                self._function(attack, eps),
+                attack_function(attack, eps),
                 self._threat(attack, eps),
                 mask=None if mask is None else mask[index],
                 batch_size=self.batch,

@@ -52,7 +52,7 @@ def lines(
     for _, rows in frame.groupby(panel, sort=False):
         drawn = parts.setdefault(said(rows.iloc[0], panel), {})
         for name, of in rows.groupby(series, sort=False):
-            look = _look(of.iloc[0]) if series == "name" else order[name]
+            look = look_of(of.iloc[0]) if series == "name" else order[name]
             drawn[said(of.iloc[0], series)] = _line(of.sort_values(x), x, look)
     first = frame.iloc[0]
     share = x == "eps" and first.unit not in names.words()["units"]
@@ -227,7 +227,8 @@ def _line(rows: DataFrame, x: str, look: int) -> Line:
     return Line(list(rows[x]), list(rows.value), list(rows.low), list(rows.high), look)
 
 
-def _look(one: Mapping[str, Any]) -> int:
+def look_of(one: Mapping[str, Any]) -> int:
+    """Return the number of the look of a row's defense."""
     strength = "" if np.isnan(one["strength"]) else f"-{one['strength']:g}"
     return names.look_of(one["defense"] + strength, one["experiment"], one["variant"])
 
