@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 
 from ecgadv import __version__, figures
 from ecgadv.errors import EcgadvError
+from ecgadv.figures import tables
 
 PROVENANCE = {
     "command": "ecgadv run paper-b --profile demo",
@@ -248,3 +249,13 @@ def test_numbers_as_text_stand_to_the_right_too():
 def test_tables_refuse_columns_of_unequal_length():
     with pytest.raises(EcgadvError, match="give them one length"):
         figures.Table({"a": [1], "b": []})
+
+
+def test_a_table_without_rows_says_so():
+    lines = figures.Table({"config": [], "n": []})._repr_markdown_().splitlines()
+    assert lines[-1] == "| not run |  |"
+
+
+def test_the_ends_of_a_difference_have_signs_and_stay_on_one_line():
+    assert tables.ends(-0.006, 0.0111) == "-0.6\u00a0to\u00a0+1.1"
+    assert tables.ends(np.nan, np.nan) == "one seed"

@@ -1,19 +1,17 @@
 """Tables, figures and sentences of the results: what is there, what was not run, in which unit."""
 
-import csv
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from recorded import held, results, write
+from recorded import results, write
 
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels
 from ecgadv.pages import (
     effects_b,
-    exports,
     live,
 )
 from ecgadv.results.paired import difference
@@ -34,10 +32,6 @@ def mlp(tmp_path):
         write(tmp_path, "beatwise/mlp/nsr-0.4/faithful", seed=seed, shares=(1, 1, 1 / 3))
         write(tmp_path, "beatwise/mlp/nsr-0.5/faithful", seed=seed, shares=(1, 1, 2 / 3))
     return results(tmp_path)
-
-
-def rows(table):
-    return list(zip(*table.columns.values(), strict=True))
 
 
 def test_between_patients_the_bootstrap_draws_patients(tmp_path):
@@ -81,56 +75,6 @@ def test_dots_keep_missing_ends_out_of_the_csv():
 def test_learning_curves_start_at_one(mlp):
     lines = live.learning_curves(mlp.all[:1])
     assert lines["undefended"].y == [1.0, 0.5]
-
-
-def test_costs_list_what_was_run_and_then_what_was_not(mlp):
-    found = {row[1]: row for row in rows(exports.costs(mlp.records, "paper-b"))}
-    assert found["`beatwise/mlp/ce/faithful`"][2:] == ("2 of 3", "0.2", "0.0", "CPU")
-    assert "`beatwise/mlp/at-0.3/faithful`" not in found
-    missing = exports.not_run(mlp.records, "paper-b").splitlines()
-    (line,) = [line for line in missing if line.startswith("* paper: ")]
-    assert "`beatwise/mlp/at-0.3/faithful`" in line
-    assert "`beatwise/mlp/ce/faithful`" not in line
-
-
-def test_hours_are_summed_by_profile_and_device(mlp, tmp_path):
-    ((*names, training, attacks, together),) = rows(exports.totals(mlp.records * 60))
-    assert names == ["paper-b", "paper", "CPU", 360]  # six records of 10 + 2 s
-    assert (training, attacks, together) == ("1.0", "0.2", "1.2")
-    (tmp_path / "large").write_bytes(bytes(3_000_000))
-    assert exports.size(tmp_path) == "3 MB"
-
-
-@pytest.mark.parametrize(("taken", "shown"), [({"seconds": 60.0}, ""), ({}, "*")])
-def test_what_was_taken_over_is_counted_or_marked(mlp, taken, shown):
-    first = mlp.one(defense="ce").records[0]
-    first.run["taken_over"] = {"record": "abc", "attacks": ["sap"], **taken}
-    seconds = sum(taken.values())
-    found = {row[1]: row[4] for row in rows(exports.costs(mlp.records, "paper-b"))}
-    assert found["`beatwise/mlp/ce/faithful`"] == f"{(2 + seconds / 2) / 60:.1f}{shown}"
-    assert found["`beatwise/mlp/nsr-0.4/faithful`"] == "0.0"
-    assert rows(exports.listed([first]))[0][5] == f"{12 + seconds:.0f}{shown}"
-    hours = rows(exports.totals([first] * 360))[0][4:]
-    attacks = (2 + seconds) / 10
-    assert hours == ("1.0", f"{attacks:.1f}{shown}", f"{1 + attacks:.1f}{shown}")
-
-
-def test_records_are_listed_with_their_commit(mlp):
-    first = rows(exports.listed(mlp.records))[0]
-    assert first[2:6] == ("`beatwise/mlp/ce/faithful`", 0, "`abc`", "12")
-    assert first[-1] == "no"
-
-
-def test_flags_of_every_beat_can_be_downloaded(mlp, tmp_path):
-    link = exports.flags(mlp, split="beatwise", network="mlp", out=tmp_path)
-    assert "</downloads/flags-paper-beatwise-mlp.csv>" in link
-    path = tmp_path / "downloads/flags-paper-beatwise-mlp.csv"
-    found = list(csv.DictReader(path.read_text().splitlines()))
-    assert len(found) == 12
-    column = "nsr-0.4/faithful/seed-1/worst-case"
-    assert [int(row[column]) for row in found] == held(1 / 3).tolist()
-    assert [row["class"] for row in found] == ["N"] * 6 + ["S"] * 3 + ["V"] * 3
-    assert "not run" in exports.flags(mlp, split="interpatient", network="mlp", out=tmp_path)
 
 
 def test_it_is_said_whether_nsr_has_the_lowest_ratio():

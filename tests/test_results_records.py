@@ -11,20 +11,17 @@ from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.config import Defense
 from ecgadv.experiments.store import Store
 from ecgadv.figures import signs as shown
-from ecgadv.pages import exports
 from ecgadv.results.names import plain
 from ecgadv.results.paired import difference
 from ecgadv.results.records import best, load
 from ecgadv.results.result import IN_RANGE, WORST
+from ecgadv.results.runs import runs
 from ecgadv.results.signs import AttackFailedError, refuse, signs
+from ecgadv.results.todo import planned as planned_and_run
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
 
 CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
-
-
-def rows(table):
-    return list(zip(*table.columns.values(), strict=True))
 
 
 def test_labels_give_the_parts_of_a_config(tmp_path):
@@ -157,10 +154,10 @@ def test_a_record_of_an_older_plan_is_not_shown(tmp_path, changes):
     assert [result.label for result in results(tmp_path).all] == [CE]
     every = Store(tmp_path).records()
     assert len(every) == 2
-    assert [row[2] for row in rows(exports.listed(every))] == [f"`{CE}`"]
-    assert [row[1] for row in rows(exports.costs(every, "paper-b"))] == [f"`{CE}`"]
-    assert [row[3] for row in rows(exports.totals(every))] == [1]
-    assert f"`{NSR}`" in exports.not_run(every, "paper-b")
+    stores = [Store(tmp_path)]
+    assert runs(stores).config.tolist() == [CE]
+    plan = planned_and_run(stores).query("profile == 'paper'").set_index("config")
+    assert (plan.run[CE], plan.run[NSR]) == (1, 0)
 
     now = write(tmp_path, NSR)
     (record,) = results(tmp_path).one(defense="nsr-0.4").records

@@ -107,6 +107,21 @@ def test_examples_hold_what_a_record_holds(tmp_path):
     assert len(results.examples(str(folder))) == len(found)
 
 
+def test_examples_have_the_worst_case_and_what_is_asked_for(tmp_path):
+    noise = np.array([0, *held(1)[1:]], np.uint8)
+    flags = {"held/sap/0.05": held(2 / 3), "held/noise/0.1": noise}
+    folder = write(tmp_path, CE, shares=(1, 1, 1), clean=1, flags=flags)
+    found = results.examples(folder, eps=[0.0, 0.1], attack=["none", "sap", "worst-case"])
+    by_attack = {name: rows.held.tolist() for name, rows in found.groupby("attack")}
+    assert by_attack["none"] == by_attack["sap"] == [1] * len(LABELS)
+    assert by_attack["worst-case"] == (held(2 / 3) & noise).tolist()
+    assert set(found.eps[found.attack == "none"]) == {0.0}
+    with pytest.raises(EcgadvError, match="no column 'seed'; choose among attack, eps"):
+        results.examples(folder, seed=0)
+    nothing = results.examples(folder, eps=7.0)
+    assert nothing.empty and list(nothing.columns) == list(found.columns)
+
+
 def test_without_records_the_tables_are_empty_and_have_their_columns(tmp_path):
     found = results.estimates([Store(tmp_path)])
     assert found.empty and set(IDENTITY) <= set(found.columns)

@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from ecgadv.claims import NOT_RUN, NOT_TRANSCRIBED
 from ecgadv.errors import EcgadvError
 
 # Cells that say that there is no number; they leave a column of numbers to the right.
-NO_NUMBER = (None, "", "-", "not run", "not transcribed")
+NO_NUMBER = (None, "", "-", NOT_RUN, NOT_TRANSCRIBED)
 _NUMBER = re.compile(r"[*<]*\s*[+-]?[\d,]*\.?\d+( %)?[*]*")
 
 
@@ -20,7 +23,8 @@ class Table:
 
     Args:
         columns: heading to cells; a float is printed with `digits` decimals, None as an empty
-            cell, anything else as it is (MyST markdown).
+            cell, anything else as it is (MyST markdown). Without cells there is one row, which
+            says "not run".
         digits: decimals of floats.
     """
 
@@ -35,7 +39,8 @@ class Table:
     def _repr_markdown_(self) -> str:
         """Return the table in markdown; numbers stand to the right."""
         right = [self._numeric(cells) for cells in self.columns.values()]
-        rows = zip(*self.columns.values(), strict=True)
+        rows = list(zip(*self.columns.values(), strict=True))
+        rows = rows or [[NOT_RUN, *[""] * (len(self.columns) - 1)]]
         lines = [list(self.columns), ["--:" if numeric else "---" for numeric in right]]
         lines += [[self._text(cell) for cell in row] for row in rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
@@ -51,3 +56,11 @@ class Table:
         told = [cell for cell in cells if cell not in NO_NUMBER]
         numbers = [isinstance(cell, int | float) or bool(_NUMBER.fullmatch(cell)) for cell in told]
         return all(numbers) and (bool(told) or None in cells)
+
+
+def ends(low: float, high: float) -> str:
+    """Return the interval of a difference in percentage points, on one line: "-0.6 to +1.1".
+
+    Of a single seed there is none, and the ends are NaN.
+    """
+    return "one seed" if np.isnan(low) else f"{100 * low:+.1f}\u00a0to\u00a0{100 * high:+.1f}"

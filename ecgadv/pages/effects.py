@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ecgadv.claims import save_fragment
+from ecgadv.figures import Table
+from ecgadv.figures.tables import ends
 from ecgadv.markdown import Markdown
-from ecgadv.pages.cells import of_rows, points, signed_bounds
 from ecgadv.results.estimate import Estimate
 
 HEAD = ("row", "what is compared", "measure", "effect, points", "effect, bootstrap")
@@ -39,7 +40,8 @@ class Effect:
     def cells(self) -> tuple:
         """The cells of its row of the table."""
         found = self.change
-        numbers = (points(found.value), signed_bounds(found.both), signed_bounds(found.seeds))
+        intervals = [ends(each.low, each.high) for each in (found.both, found.seeds)]
+        numbers = (f"{found:points}", *intervals)
         sizes = (f"{found.both.n_examples:,}", found.both.n_seeds)
         return (self.row, self.compared, self.measure, *numbers, *sizes, self.see)
 
@@ -69,7 +71,8 @@ def fragment(effects: Sequence[Effect], rows: Sequence[str], profile: str) -> Ma
         "examples, and Student's t over seeds. Where an interval includes 0, the records do not "
         "show that the row matters.\n"
     )
-    table = of_rows(HEAD, [effect.cells for effect in order])
+    columns = zip(*(effect.cells for effect in order), strict=True)
+    table = Table(dict(zip(HEAD, columns, strict=True)))
     return Markdown("\n".join([lead, table._repr_markdown_(), missing]))
 
 

@@ -5,6 +5,8 @@
     estimates(experiment="paper-b", profile="paper", attack="worst-case")  # a row an estimate
     differences(experiment="paper-b", reference="nsr-0.4")  # a row a paired difference
     examples(record)  # a row an example
+    runs()  # a row a record: where it comes from, and what it took
+    planned()  # a row a config of the suites, and how much of it was run
 
 `load`, `best` and `current` give the results behind them, record by record.
 """
@@ -12,10 +14,11 @@
 from ecgadv.results.estimate import told
 from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
+from ecgadv.results.runs import runs
 from ecgadv.results.signs import refuse, signs
 from ecgadv.results.subject import subject
 from ecgadv.results.tables import compared, differences, estimates, examples
-from ecgadv.results.todo import missing, run_missing
+from ecgadv.results.todo import missing, planned, run_missing
 from ecgadv.results.turning import strongest, turned
 
 __all__ = [
@@ -31,8 +34,10 @@ __all__ = [
     "load",
     "missing",
     "networks",
+    "planned",
     "refuse",
     "run_missing",
+    "runs",
     "signs",
     "strongest",
     "subject",

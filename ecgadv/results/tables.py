@@ -129,33 +129,38 @@ def compared(
     return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
 
 
-def examples(record: Record | str | Path) -> DataFrame:
+def examples(record: Record | str | Path, **wanted: Any) -> DataFrame:
     """Return one row for each example, attack and eps of one record.
 
     Args:
         record: a Record, its key or its folder.
+        wanted: which attacks or noise levels to keep: `attack="sap"`, `eps=[0.0, 0.1]`.
 
     Returns:
         `id` in the data set, `record` (the recording), `label`, `prediction` without an attack,
-        `attack`, `eps`, and `held`: 1.0, 0.0, or NaN where the example was not attacked. The bound
-        stands under the attack "proved".
+        `attack`, `eps`, and `held`: 1.0, 0.0, or NaN where the example was not attacked. Attacks
+        are called as in `estimates`: "none" at eps 0, the worst cases, and "proved" for the bound.
+
+    Raises:
+        EcgadvError: no such record, or no such column to choose by.
     """
     from pandas import DataFrame, concat
 
+    _check(wanted, ("attack", "eps"))
     if not isinstance(record, Record):
         record = find(str(record), [place("runs"), released_folder()])
-    arrays = record.examples()
-    classes = np.array(record.run["data"]["classes"])
+    net, arrays = Result((record,)), record.examples()
+    classes = np.array(net.classes)
     shared = {"id": arrays["id"], "record": arrays.get("record", "")}
     shared |= {name: classes[arrays[name]] for name in ("label", "prediction")}
-    parts = []
-    for name, values in arrays.items():
-        kind, *rest = name.split("/")
-        if kind in ("held", PROVED):
-            attack, eps = (PROVED, rest[0]) if kind == PROVED else rest
-            held = np.where(values == NOT_ATTACKED, np.nan, values)
-            parts.append(DataFrame({**shared, "attack": attack, "eps": float(eps), "held": held}))
-    return concat(parts, ignore_index=True) if parts else DataFrame(shared)
+    parts = [DataFrame({**shared, "attack": "", "eps": np.nan, "held": np.nan})[:0]]
+    for attack, levels in {CLEAN: [0.0], **net.attacks, PROVED: net.proof}.items():
+        for eps in levels:
+            if _fits({"attack": attack, "eps": eps}, wanted):
+                values = (net.proved(eps) if attack == PROVED else net.held(attack, eps))[0]
+                held = np.where(values == NOT_ATTACKED, np.nan, values)
+                parts.append(DataFrame({**shared, "attack": attack, "eps": eps, "held": held}))
+    return concat(parts, ignore_index=True)
 
 
 _NUMBERS = ("value", "t_low", "t_high", "low", "high", "n")

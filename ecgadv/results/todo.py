@@ -1,8 +1,12 @@
 """What a page has no results of: how to make it, what it would cost, and making it."""
 
+from __future__ import annotations
+
 import os
 import time
+from collections.abc import Sequence
 from fnmatch import fnmatch
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +16,33 @@ from ecgadv.experiments.store import Store, released_folder
 from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results.records import load
+from ecgadv.results.runs import runs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def planned(stores: Sequence[Store] | None = None) -> DataFrame:
+    """Return one row for each config that the suites plan, and how much of it was run.
+
+    Args:
+        stores: as in `estimates`.
+
+    Returns:
+        `experiment`, `profile` and `config` as in `runs`, `planned` (the number of seeds) and `run`
+        (those that have a record), in the order of the plans.
+    """
+    from pandas import DataFrame
+
+    names = ["experiment", "profile", "config"]
+    plan = [
+        (*pair, config.label, seeds)
+        for pair in suites.known()
+        for config, seeds in suites.plan(*pair)
+    ]
+    done = runs(stores).groupby(names).seed.nunique().rename("run")
+    table = DataFrame(plan, columns=[*names, "planned"]).join(done, on=names)
+    return table.fillna({"run": 0}).astype({"run": int})
 
 
 def run_missing(
