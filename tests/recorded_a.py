@@ -8,7 +8,6 @@ import recorded
 from ecgadv.experiments import suites
 from ecgadv.experiments.config import as_dict, run_key
 from ecgadv.experiments.store import Store
-from ecgadv.pages import effects_a
 from ecgadv.results.records import load
 
 LABELS = np.repeat([0, 1, 2, 3], [20, 6, 10, 4]).astype(np.uint8)
@@ -99,7 +98,7 @@ def some_networks(root):
         write(root, "adt-1/faithful", seed=seed, share=1, distance=10, withstood=5)
         write(root, "adt-1/eval-labels", seed=seed, share=0.5)
         write(root, "adt-5/ours", seed=seed, share=0.5)
-    return effects_a.chosen(results(root))
+    return {(r.defense, r.variant): r for r in results(root).all}
 
 
 def rows(table):

@@ -257,5 +257,5 @@ def test_a_table_without_rows_says_so():
 
 
 def test_the_ends_of_a_difference_have_signs_and_stay_on_one_line():
-    assert tables.ends(-0.006, 0.0111) == "-0.6\u00a0to\u00a0+1.1"
-    assert tables.ends(np.nan, np.nan) == "one seed"
+    assert tables.span(-0.006, 0.0111) == "-0.6\u00a0to\u00a0+1.1"
+    assert tables.span(np.nan, np.nan) == "one seed"

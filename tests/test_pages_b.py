@@ -10,10 +10,7 @@ from recorded import results, write
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels
-from ecgadv.pages import (
-    effects_b,
-    live,
-)
+from ecgadv.pages import live
 from ecgadv.results.paired import difference
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
@@ -44,7 +41,7 @@ def test_between_patients_the_bootstrap_draws_patients(tmp_path):
         write(tmp_path, "interpatient/mlp/ce/faithful", seed=seed, flags=told)
     found = results(tmp_path)
     assert found.one(split="beatwise").patients is None
-    between = effects_b.chosen(found, "mlp", split="interpatient")
+    between = {r.defense: r for r in found.pick(split="interpatient")}
     assert between["ce"].patients.tolist() == PATIENTS.tolist()  # as seed 0 says
     ends = between["ce"].accuracy("sap", 0.1).both
     assert (ends.low, ends.high) == (0, 1)

@@ -58,7 +58,7 @@ class Table:
         return all(numbers) and (bool(told) or None in cells)
 
 
-def ends(low: float, high: float) -> str:
+def span(low: float, high: float) -> str:
     """Return the interval of a difference in percentage points, on one line: "-0.6 to +1.1".
 
     Of a single seed there is none, and the ends are NaN.

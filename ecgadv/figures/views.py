@@ -16,7 +16,8 @@ from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.store import find, released_folder
 from ecgadv.figures.citable import provenance_of
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
-from ecgadv.figures.tables import Table
+from ecgadv.figures.tables import Table, span
+from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results import names
 
@@ -134,6 +135,38 @@ def grid(
     for head in columns:
         table[head] = [each.get(head, NOT_RUN) for each in cells.values()]
     return Table(table)
+
+
+def changes(frame: DataFrame) -> Markdown:
+    """Return what oddities change as a table, and those that nothing measures (MyST markdown).
+
+    Args:
+        frame: of `effects`.
+    """
+    measured, rest = frame[frame.value.notna()], frame[frame.value.isna()]
+    rows = measured.to_dict("records")
+    table = {
+        "oddity": [f"[{name}](#{name})" for name in measured.oddity],
+        "what is compared": list(measured.compared),
+        "measure": [_measure(one) for one in rows],
+        "effect, points": [f"{100 * one['value']:+.1f}" for one in rows],
+        "effect, bootstrap": [span(one["low"], one["high"]) for one in rows],
+        "effect, t over seeds": [span(one["t_low"], one["t_high"]) for one in rows],
+        "n": [f"{one['n']:,.0f}" for one in rows],
+        "seeds": list(map(seeds_of, rows)),
+        "see": list(measured.see),
+    }
+    lines = [f"Profile `{profile}`.\n" for profile in measured.profile.unique()]
+    lines += [Table(table)._repr_markdown_()] if rows else []
+    lines += [f"**Not measured:** {', '.join(rest.oddity)}.\n"] if len(rest) else []
+    return Markdown("\n".join(lines))
+
+
+def _measure(one: Mapping[str, Any]) -> str:
+    """Return network, attack and level; not the network or attack that the two sides differ in."""
+    parts = [] if one["compared"].startswith(one["name"]) else [one["name"]]
+    parts += [] if one["reference"].startswith("attack") else [said(one, "attack")]
+    return ", ".join([*parts, said(one, "eps")] if one["eps"] else parts)
 
 
 def interval(one: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@
 
     estimates(experiment="paper-b", profile="paper", attack="worst-case")  # a row an estimate
     differences(experiment="paper-b", reference="nsr-0.4")  # a row a paired difference
+    effects("book/oddities.yml", "paper-b", "paper")  # a row an oddity of the authors' code
     examples(record)  # a row an example
     runs()  # a row a record: where it comes from, and what it took
     planned()  # a row a config of the suites, and how much of it was run
@@ -11,6 +12,7 @@
 `load`, `best` and `current` give the results behind them, record by record.
 """
 
+from ecgadv.results.effects import effects
 from ecgadv.results.estimate import told
 from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
@@ -29,6 +31,7 @@ __all__ = [
     "current",
     "difference",
     "differences",
+    "effects",
     "estimates",
     "examples",
     "load",

@@ -1,6 +1,6 @@
-"""The rows of `estimates` that one result gives: what each is about, and how it is computed."""
+"""The rows of tables: what each is about, how its number is computed, and where it comes from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,27 @@ IDENTITY = (
     *("experiment", "profile", "dataset", "split", "network", "defense", "strength", "variant"),
     *("attack", "eps", "unit", "masked", "metric", "weighting", "class"),
 )
+NUMBERS = ("value", "t_low", "t_high", "low", "high", "n")
+ORIGIN = ("seeds", "keys")
 Found = Estimate | Share
 Rows = Iterator[tuple[dict[str, Any], Callable[[], Found]]]
+
+
+def numbers(found: Found) -> dict[str, float]:
+    """Return the columns of NUMBERS."""
+    if isinstance(found, Estimate):
+        ends = (found.seeds.low, found.seeds.high, found.both.low, found.both.high)
+        values = (found.value, *ends, found.both.n_examples)
+    else:
+        values = (found.value, np.nan, np.nan, found.low, found.high, found.n)
+    return dict(zip(NUMBERS, values, strict=True))
+
+
+def origin(results: Sequence[Result]) -> dict[str, str]:
+    """Return the columns of ORIGIN: the seeds that all have, and the records of these."""
+    seeds = sorted(set.intersection(*(set(result.seeds) for result in results)))
+    keys = [record.key for result in results for record in result.records if record.seed in seeds]
+    return {"seeds": " ".join(map(str, seeds)), "keys": " ".join(keys)}
 
 
 def of_network(result: Result) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
 from ecgadv.experiments.store import Record, Store, find, released_folder
 from ecgadv.repository import place
-from ecgadv.results.estimate import Estimate
 from ecgadv.results.kept import Kept
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
@@ -24,11 +23,14 @@ from ecgadv.results.rows import (
     CLEAN,
     IDENTITY,
     NATURAL,
+    NUMBERS,
+    ORIGIN,
     PROVED,
-    Found,
     Rows,
+    numbers,
     of_network,
     of_result,
+    origin,
     under_attack,
 )
 
@@ -66,7 +68,7 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
     for result in _results(stores, wanted):
         found = ((row, make) for row, make in of_result(result) if _fits(row, wanted))
         rows += _computed("estimates", found, [result])
-    return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, *_ORIGIN])
+    return DataFrame(rows, columns=[*IDENTITY, "name", *NUMBERS, *ORIGIN])
 
 
 def differences(
@@ -99,7 +101,7 @@ def differences(
             {**row, "reference": reference}
             for row in _computed("differences", found, [result, other])
         ]
-    return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
+    return DataFrame(rows, columns=[*IDENTITY, "name", *NUMBERS, "reference", *ORIGIN])
 
 
 def compared(
@@ -123,10 +125,10 @@ def compared(
         for attack, eps in attacks.items():
             about = {"attack": attack, "eps": eps, "metric": "accuracy", "weighting": weighting}
             gap = difference(a, b, attack, eps=eps, balanced=balanced)
-            origin = {"reference": b.defense, **_origin([a, b])}
+            shared = {"reference": b.defense, **origin([a, b])}
             own = {**of_network(a), "name": said, **about, "class": ALL}
-            rows.append({**own, **_numbers(gap), **origin})
-    return DataFrame(rows, columns=[*IDENTITY, "name", *_NUMBERS, "reference", *_ORIGIN])
+            rows.append({**own, **numbers(gap), **shared})
+    return DataFrame(rows, columns=[*IDENTITY, "name", *NUMBERS, "reference", *ORIGIN])
 
 
 def examples(record: Record | str | Path, **wanted: Any) -> DataFrame:
@@ -161,10 +163,6 @@ def examples(record: Record | str | Path, **wanted: Any) -> DataFrame:
                 held = np.where(values == NOT_ATTACKED, np.nan, values)
                 parts.append(DataFrame({**shared, "attack": attack, "eps": eps, "held": held}))
     return concat(parts, ignore_index=True)
-
-
-_NUMBERS = ("value", "t_low", "t_high", "low", "high", "n")
-_ORIGIN = ("seeds", "keys")
 
 
 def _check(wanted: dict, columns: Iterable[str]) -> None:
@@ -218,25 +216,10 @@ def _differences(result: Result, other: Result) -> Iterator[tuple[dict, Any]]:
 def _computed(kind: str, rows: Rows, results: Sequence[Result]) -> list[dict]:
     """Return the rows with their numbers, computed or kept, and with the records behind them."""
     kept = Kept(kind, [record for result in results for record in result.records])
-    origin, found = _origin(results), []
+    shared, found = origin(results), []
     for row, make in rows:
         name = " ".join(str(row[column]) for column in IDENTITY)
-        numbers = kept.get(name, lambda make=make: _numbers(make()))
-        found.append({**row, **numbers, **origin})
+        told = kept.get(name, lambda make=make: numbers(make()))
+        found.append({**row, **told, **shared})
     kept.save()
     return found
-
-
-def _numbers(found: Found) -> dict[str, float]:
-    if isinstance(found, Estimate):
-        ends = (found.seeds.low, found.seeds.high, found.both.low, found.both.high)
-        numbers = (found.value, *ends, found.both.n_examples)
-    else:
-        numbers = (found.value, np.nan, np.nan, found.low, found.high, found.n)
-    return dict(zip(_NUMBERS, numbers, strict=True))
-
-
-def _origin(results: Sequence[Result]) -> dict[str, str]:
-    seeds = sorted(set.intersection(*(set(result.seeds) for result in results)))
-    keys = [record.key for result in results for record in result.records if record.seed in seeds]
-    return {"seeds": " ".join(map(str, seeds)), "keys": " ".join(keys)}
