@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from ecgadv import __version__, figures
 from ecgadv.errors import EcgadvError
-from ecgadv.figures import tables
+from ecgadv.figures import panels, tables
 
 PROVENANCE = {
     "command": "ecgadv run paper-b --profile demo",
@@ -222,6 +222,21 @@ def test_neighbouring_series_differ_in_more_than_colour():
     looks = [figures.look(number) for number in range(6)]
     for field in ("color", "marker", "linestyle"):
         assert len({str(look[field]) for look in looks}) == 6, field
+
+
+def test_dots_of_nothing_are_refused():
+    with pytest.raises(EcgadvError, match="dots of nothing"):
+        panels.dots({"a": {}}, value="x")
+
+
+def test_dots_keep_missing_ends_out_of_the_csv():
+    fig, data = panels.dots(
+        {"a": {"s": panels.Dot(0.5)}, "b": {"t": panels.Dot(0.1, 0, 1, 0.05, 0.3)}}, value="x"
+    )
+    plt.close(fig)
+    assert data["low"] == [None, 0]
+    assert data["inner_high"] == [None, 0.3]
+    assert data["x"] == [0.5, 0.1]
 
 
 def test_tables_align_numbers_and_leave_gaps():

@@ -22,6 +22,7 @@ from ecgadv.results.todo import planned as planned_and_run
 pytestmark = pytest.mark.usefixtures("few_attacks")
 
 CE, NSR = "beatwise/mlp/ce/faithful", "beatwise/mlp/nsr-0.4/faithful"
+PATIENTS = np.array(["100", "213", "232"] * 4)  # each has beats of every class
 
 
 def test_labels_give_the_parts_of_a_config(tmp_path):
@@ -128,6 +129,29 @@ def test_no_common_seed_is_told(tmp_path):
     write(tmp_path, CE, seed=0)
     with pytest.raises(EcgadvError, match="share no seed"):
         difference(*results(tmp_path).all, "sap")
+
+
+def test_between_patients_the_bootstrap_draws_patients(tmp_path):
+    """Two of three patients hold all their beats: one may be drawn three times, or not at all."""
+    fails = {"held/sap/0.1": (PATIENTS != "232").astype(np.uint8), "record": PATIENTS}
+    write(tmp_path, "beatwise/mlp/ce/faithful", flags=fails)
+    write(tmp_path, "interpatient/mlp/at-0.1/faithful", flags=fails)
+    write(tmp_path, "interpatient/mlp/nsr-0.4/faithful")  # older: it does not say whose they are
+    for seed, told in enumerate((fails, {"held/sap/0.1": fails["held/sap/0.1"]})):
+        write(tmp_path, "interpatient/mlp/ce/faithful", seed=seed, flags=told)
+    found = results(tmp_path)
+    assert found.one(split="beatwise").patients is None
+    between = {r.defense: r for r in found.pick(split="interpatient")}
+    assert between["ce"].patients.tolist() == PATIENTS.tolist()  # as seed 0 says
+    ends = between["ce"].accuracy("sap", 0.1).both
+    assert (ends.low, ends.high) == (0, 1)
+    for pair, expected in (
+        (("ce", "at-0.1"), (0, 0)),  # the same patients are drawn for both
+        (("ce", "nsr-0.4"), (-1, 0)),
+        (("nsr-0.4", "ce"), (0, 1)),
+    ):
+        gap = difference(*(between[defense] for defense in pair), "sap", eps=0.1).both
+        assert (gap.low, gap.high) == expected
 
 
 def test_the_first_profile_with_the_network_is_taken(tmp_path):
