@@ -16,8 +16,7 @@ from ecgadv import data, figures
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments.provenance import environment
 from ecgadv.experiments.store import Store, released_folder
-from ecgadv.pages import attacked
-from ecgadv.results import load
+from ecgadv.results import attacked, load
 
 DEFENSES = ("ce", "nsr-0.4", "jacobian-0.9", "at-0.1")
 PER_CLASS = 2

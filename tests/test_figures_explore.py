@@ -24,7 +24,7 @@ from ecgadv.experiments.config import Attack, as_dict, from_dict
 from ecgadv.experiments.session import load_model
 from ecgadv.experiments.store import Store, find, released_folder
 from ecgadv.figures import embedded, explore, viewer
-from ecgadv.pages import attacked
+from ecgadv.results import attacked
 
 FILE = Path(__file__).parents[1] / "book/explore.yml"
 MOST_BYTES = 700_000
@@ -135,14 +135,14 @@ def test_the_released_file_is_small_and_names_its_source():
 def test_each_released_perturbation_keeps_to_its_budget():
     shown = REAL
     assert shown.added.shape == (10, 4, 3, 4, 187)
-    assert shown.added.min() >= -viewer.COUNTS and shown.added.max() == viewer.COUNTS
+    assert shown.added.min() >= -attacked.COUNTS and shown.added.max() == attacked.COUNTS
     unit = np.array([one["unit_mv"] for one in FOUND["examples"]])
-    np.testing.assert_allclose(shown.step * viewer.COUNTS, 1000 * unit[:, None] * FOUND["eps"])
+    np.testing.assert_allclose(shown.step * attacked.COUNTS, 1000 * unit[:, None] * FOUND["eps"])
     moved = shown.added != 0
     assert moved.any((-1, -2, -3, -4)).all()
     values = np.array([one["signal"] for one in FOUND["examples"]])[:, None, None, None]
     eps = np.array(FOUND["eps"])[:, None]
-    reached = values + shown.added * eps / viewer.COUNTS
+    reached = values + shown.added * eps / attacked.COUNTS
     bounded = reached[:, :, [FOUND["attacks"].index(a) for a in FOUND["attacks"] if a != "SAP"]]
     assert (bounded > -1e-3).all() and (bounded < 1 + 1e-3).all()
 
@@ -166,7 +166,7 @@ def test_released_networks_read_in_the_file_what_it_says():
         right = [FOUND["classes"].index(one["class"]) for one in FOUND["examples"]]
         assert (shown.clean[:, d].argmax(1) == right).all()
         np.testing.assert_allclose(read(values), shown.clean[:, d], atol=0.01)
-        under = values[:, None, None] + shown.added[:, d] * eps / viewer.COUNTS
+        under = values[:, None, None] + shown.added[:, d] * eps / attacked.COUNTS
         np.testing.assert_allclose(read(under), shown.attacked[:, d], atol=0.06)
 
 
@@ -220,7 +220,7 @@ def test_what_is_made_is_what_the_viewer_shows(networks):
     made = attacked.made(results, beats, np.array([0, 5]))
     shown = attacked.signals(yaml.safe_load(yaml.safe_dump(made)), "slopes")
     np.testing.assert_allclose(shown.signal[1], 2 * beats.x[5, 0], atol=1e-3)
-    pgd, reach = shown.added[:, 0, 0], viewer.COUNTS
+    pgd, reach = shown.added[:, 0, 0], attacked.COUNTS
     # The margin rises along the mean: each sample moves by all of eps towards the other class.
     assert (pgd[0] == reach).all() and (pgd[1] == -reach).all()
     eps = np.array(made["eps"])

@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ecgadv.figures.embedded import WIDGET, Embedded
 from ecgadv.figures.style import COLORS
+from ecgadv.results.attacked import COUNTS, Signals
 
 if TYPE_CHECKING:
     from bokeh.models import ColumnDataSource
     from bokeh.plotting import figure
-
-COUNTS = 127  # eps in counts of `Signals.added`
-
-
-@dataclass(frozen=True, eq=False)
-class Signals:
-    """Examples, and what attacks made of them for each network.
-
-    Attributes:
-        name: what they are, in words.
-        height: what the vertical axis measures.
-        fs: samples a second.
-        classes: (K,) names.
-        examples, defenses, attacks, levels: words for the E examples, D networks, A attacks and S
-            noise levels.
-        length: (E,) samples that are no padding.
-        signal: (E, L) in millivolts.
-        step: (E, S) microvolts of one count of `added`.
-        added: (E, D, A, S, L) int8, what attacks add.
-        clean: (E, D, K) probabilities without an attack.
-        attacked: (E, D, A, S, K) probabilities under it.
-    """
-
-    name: str
-    height: str
-    fs: float
-    classes: tuple[str, ...]
-    examples: tuple[str, ...]
-    defenses: tuple[str, ...]
-    attacks: tuple[str, ...]
-    levels: tuple[str, ...]
-    length: np.ndarray
-    signal: np.ndarray
-    step: np.ndarray
-    added: np.ndarray
-    clean: np.ndarray
-    attacked: np.ndarray
-
 
 LAYOUT = """<div class="explore-controls">{signals}{example}{defense}{attack}{level}</div>
 <p role="status" class="explore-said"></p>

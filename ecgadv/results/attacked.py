@@ -6,6 +6,7 @@ the viewer takes.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,47 @@ from ecgadv.experiments.config import Attack, Config, from_dict
 from ecgadv.experiments.evaluate import attack_function
 from ecgadv.experiments.exposure import subset, threat
 from ecgadv.experiments.session import load_model
-from ecgadv.figures.viewer import COUNTS, Signals
 from ecgadv.results import names
 from ecgadv.results.result import Result
 
+COUNTS = 127  # eps in counts of `Signals.added`
 ATTACKS = ("pgd-margin", "sap", "apgd-t")
 LEVELS = (0.01, 0.03, 0.05, 0.1)
+
+
+@dataclass(frozen=True, eq=False)
+class Signals:
+    """Examples, and what attacks made of them for each network.
+
+    Attributes:
+        name: what they are, in words.
+        height: what the vertical axis measures.
+        fs: samples a second.
+        classes: (K,) names.
+        examples, defenses, attacks, levels: words for the E examples, D networks, A attacks and S
+            noise levels.
+        length: (E,) samples that are no padding.
+        signal: (E, L) in millivolts.
+        step: (E, S) microvolts of one count of `added`.
+        added: (E, D, A, S, L) int8, what attacks add.
+        clean: (E, D, K) probabilities without an attack.
+        attacked: (E, D, A, S, K) probabilities under it.
+    """
+
+    name: str
+    height: str
+    fs: float
+    classes: tuple[str, ...]
+    examples: tuple[str, ...]
+    defenses: tuple[str, ...]
+    attacks: tuple[str, ...]
+    levels: tuple[str, ...]
+    length: np.ndarray
+    signal: np.ndarray
+    step: np.ndarray
+    added: np.ndarray
+    clean: np.ndarray
+    attacked: np.ndarray
 
 
 def picked(results: Sequence[Result], dataset: data.Dataset, *, per_class: int) -> np.ndarray:
