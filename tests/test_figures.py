@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from ecgadv import __version__, figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels, tables
+from ecgadv.figures.strips import strips
 
 PROVENANCE = {
     "command": "ecgadv run paper-b --profile demo",
@@ -237,6 +238,15 @@ def test_dots_keep_missing_ends_out_of_the_csv():
     assert data["low"] == [None, 0]
     assert data["inner_high"] == [None, 0.3]
     assert data["x"] == [0.5, 0.1]
+
+
+def test_strips_need_positive_values():
+    fig, data = strips({"a": np.array([1.0, 2.0])}, value="x")
+    plt.close(fig)
+    assert data == {"row": ["a", "a"], "x": [1.0, 2.0]}
+    for rows_ in ({}, {"a": np.array([0.0])}, {"a": np.array([])}):
+        with pytest.raises(EcgadvError, match="above 0"):
+            strips(rows_, value="x")
 
 
 def test_tables_align_numbers_and_leave_gaps():
