@@ -33,6 +33,8 @@ def test_networks_are_found_by_their_properties(made):
     assert list(found) == ["nsr-0.4", "nsr-0.5"]
     assert found["nsr-0.5"].seeds == [0, 1]
     assert results.networks("paper-b", "paper", network="cnn") == {}
+    with pytest.raises(EcgadvError, match=r"no record of 'ce' of .* run `ecgadv run paper-b"):
+        found["ce"]
 
 
 def test_what_is_missing_comes_with_its_command_and_cost(made):

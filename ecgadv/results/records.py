@@ -105,7 +105,21 @@ def best(
     return next((results for results in found if results.pick(network=network)), found[0])
 
 
-def networks(experiment: str, profile: str, **fields: str) -> dict[str, Result]:
+class Networks(dict[str, Result]):
+    """Results by defense; one that is not there is told with the command that makes it."""
+
+    def __init__(self, results: Iterable[Result], wanted: str, command: str) -> None:
+        super().__init__({result.defense: result for result in results})
+        self._wanted, self._command = wanted, command
+
+    def __missing__(self, defense: str) -> Result:
+        raise EcgadvError(
+            f"no record of {defense!r} of {self._wanted} (there are: {', '.join(self) or 'none'}): "
+            f"run `{self._command}` first"
+        )
+
+
+def networks(experiment: str, profile: str, **fields: str) -> Networks:
     """Return the results with these properties by defense, local and released ones.
 
     Args:
@@ -114,10 +128,12 @@ def networks(experiment: str, profile: str, **fields: str) -> dict[str, Result]:
 
     Returns:
         Results by the third part of their labels, such as "nsr-0.4", in the order of tables; what
-        was not run is not there.
+        was not run is not there, and to ask for it raises EcgadvError.
     """
     stores = [Store(place("runs")), Store(released_folder())]
-    return {result.defense: result for result in load(stores, experiment, profile).pick(**fields)}
+    wanted = ", ".join([experiment, profile, *fields.values()])
+    command = f"ecgadv run {experiment} --profile {profile}"
+    return Networks(load(stores, experiment, profile).pick(**fields), wanted, command)
 
 
 def _of_one_data(label: str, records: Sequence[Record]) -> tuple[Record, ...]:
