@@ -11,18 +11,9 @@ from recorded import results, write
 from ecgadv import attacks, data
 from ecgadv.data import voltage
 from ecgadv.errors import EcgadvError
-from ecgadv.figures import signals
 from ecgadv.models import build
 from ecgadv.results.subject import Subject
 from ecgadv.results.subject import subject as subject_of
-
-
-def test_sap_kernel_passes_the_frequencies_that_the_protocol_notes():
-    """PROTOCOLS 2.5: amplitude gain of the mean kernel at 300 Hz sampling."""
-    taps = attacks.sap_kernel().numpy()
-    noted = {0: 1, 5: 0.96, 10: 0.85, 20: 0.55, 30: 0.33, 40: 0.22, 60: 0.07, 100: 0.004}
-    gain = signals.response(taps, np.array(list(noted)) / 300)
-    assert gain == pytest.approx(list(noted.values()), abs=0.006)
 
 
 def test_quantiles_of_the_unit_are_in_microvolts(synthetic):

@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def attacked_beat(
-    beat: np.ndarray, perturbations: Mapping[str, np.ndarray], *, fs: float, limit: float
+def attacked(
+    signal: np.ndarray, perturbations: Mapping[str, np.ndarray], *, fs: float, limit: float
 ) -> tuple[Figure, dict[str, list[Any]]]:
-    """Draw a beat, and below it what each attack adds to it on a scale of its own.
+    """Draw a signal, and below it what each attack adds to it on a scale of its own.
 
     Args:
-        beat: (L,) in millivolts.
+        signal: (L,) in millivolts.
         perturbations: label to (L,) in microvolts.
         fs: samples a second.
         limit: the budget in microvolts, drawn as two lines.
     """
     from matplotlib import pyplot as plt
 
-    time = np.arange(len(beat)) / fs
+    time = np.arange(len(signal)) / fs
     ratios = [1.7, *[1] * len(perturbations)]
     fig, axes = plt.subplots(
         len(ratios),
@@ -35,10 +35,10 @@ def attacked_beat(
         sharex=True,
         gridspec_kw={"height_ratios": ratios},
     )
-    axes[0].plot(time, beat, color="#000000", lw=1.8, label="beat")
+    axes[0].plot(time, signal, color="#000000", lw=1.8, label="signal")
     for number, (label, added) in enumerate(perturbations.items()):
         style = {**look(number), "marker": None, "lw": 1.1}
-        axes[0].plot(time, beat + added / 1000, **style)
+        axes[0].plot(time, signal + added / 1000, **style)
         axes[number + 1].plot(time, added, **{**style, "linestyle": "-", "lw": 1.5})
         for edge in (-limit, limit):
             axes[number + 1].axhline(edge, color="#404040", lw=0.8, ls=":")
@@ -46,9 +46,9 @@ def attacked_beat(
         axes[number + 1].set_ylabel("µV")
         axes[number + 1].set_title(label, fontsize=10, loc="left")
     axes[0].set_ylabel("mV")
-    axes[0].set_title("the beat, and the attacked ones over it", fontsize=10, loc="left")
+    axes[0].set_title("the signal, and the attacked ones over it", fontsize=10, loc="left")
     axes[-1].set_xlabel("time (s)")
-    data: dict[str, list[Any]] = {"time_s": time.tolist(), "beat_mV": beat.tolist()}
+    data: dict[str, list[Any]] = {"time_s": time.tolist(), "signal_mV": signal.tolist()}
     data |= {f"{label} (µV)": added.tolist() for label, added in perturbations.items()}
     return fig, data
 
@@ -94,53 +94,6 @@ def response(taps: np.ndarray, cycles: np.ndarray) -> np.ndarray:
     """Return the amplitude gain of a filter at frequencies in cycles a sample."""
     offsets = np.arange(len(taps))
     return np.abs(np.exp(-2j * np.pi * np.outer(cycles, offsets)) @ taps)
-
-
-def added_to_recording(
-    added: Mapping[str, np.ndarray],
-    *,
-    fs: float,
-    start: int,
-    limit: float,
-    recording: np.ndarray | None = None,
-) -> Figure:
-    """Draw what each attack adds to a part of a recording, and above it the recording if given.
-
-    Args:
-        added: label to (L,) in microvolts.
-        fs: samples a second.
-        start: number of the first sample.
-        limit: the budget in microvolts, drawn as two lines.
-        recording: (L,) in microvolts.
-    """
-    from matplotlib import pyplot as plt
-
-    above = [] if recording is None else [1.7]
-    ratios = [*above, *[1] * len(added)]
-    fig, axes = plt.subplots(
-        len(ratios),
-        1,
-        figsize=(WIDTH, 0.4 + 1.35 * sum(ratios)),
-        sharex=True,
-        squeeze=False,
-        gridspec_kw={"height_ratios": ratios},
-    )
-    column = list(axes[:, 0])
-    time = (start + np.arange(len(next(iter(added.values()))))) / fs
-    if recording is not None:
-        axis = column.pop(0)
-        axis.plot(time, recording / 1000, color="#000000", lw=1.3)
-        axis.set_ylabel("mV")
-        axis.set_title("the recording", fontsize=10, loc="left")
-    for number, (axis, (label, values)) in enumerate(zip(column, added.items(), strict=True)):
-        axis.plot(time, values, color=look(number)["color"], lw=1.0)
-        for edge in (-limit, limit):
-            axis.axhline(edge, color="#404040", lw=0.8, ls=":")
-        axis.set_ylim(-1.25 * limit, 1.25 * limit)
-        axis.set_ylabel("µV")
-        axis.set_title(label, fontsize=10, loc="left")
-    axes[-1, 0].set_xlabel("time (s)")
-    return fig
 
 
 def overlaid(

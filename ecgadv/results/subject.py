@@ -57,15 +57,13 @@ class Subject:
         budget = threat(self.dataset.unit, eps, bounded=bounded)
         x_adv = attack(self.model, x, y, budget, mask=mask)
         budget.check(x_adv, x, mask)
-        signal, unit = self.millivolts(example)
-        change = (x_adv - x)[0, 0, : len(signal)].numpy() * 1000 * unit
+        change = (x_adv - x)[0, 0, mask[0, 0]].numpy() * 1000 * self.millivolts(example)[1]
         return change, self.dataset.classes[int(self.read(x_adv)[0])]
 
     def millivolts(self, example: int) -> tuple[np.ndarray, float]:
         """Return an example without its padding (L,) in millivolts, and those of one unit."""
-        row = self.index[example]
-        unit = float(self.dataset.unit_mv[row])
-        return self.x[example, 0, : int(self.dataset.length[row])].numpy() * unit, unit
+        unit = float(self.dataset.unit_mv[self.index[example]])
+        return self.x[example, 0, self.mask[example, 0]].numpy() * unit, unit
 
     def balanced(self, held: np.ndarray) -> float:
         """Return the class-balanced accuracy of flags (N,)."""
@@ -73,8 +71,15 @@ class Subject:
         return metrics.robust_accuracy(held, self.y.numpy(), k, balanced=True)
 
 
-def subject(result: Result, *, per_class: int) -> Subject:
-    """Return the first seed's network with the first test examples of each class.
+def subject(
+    result: Result, *, per_class: int | None = None, index: np.ndarray | None = None
+) -> Subject:
+    """Return the first seed's network with some examples.
+
+    Args:
+        result: of the network.
+        per_class: take the first so many test examples of each class.
+        index: or take these, by their positions in the dataset.
 
     Raises:
         EcgadvError: the record has no weights.
@@ -87,10 +92,11 @@ def subject(result: Result, *, per_class: int) -> Subject:
         )
     config = from_dict(record.config)
     dataset = data.load(config.dataset)
-    test = data.split(dataset, config.split).test
-    index = np.concatenate(
-        [test[dataset.y[test] == c][:per_class] for c in range(len(dataset.classes))]
-    )
+    if index is None:
+        test = data.split(dataset, config.split).test
+        index = np.concatenate(
+            [test[dataset.y[test] == c][:per_class] for c in range(len(dataset.classes))]
+        )
     return Subject(
         result.name,
         load_model(config, dataset, record.weights),

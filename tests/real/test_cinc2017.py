@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from ecgadv import data
 from ecgadv.data import cinc2017
@@ -122,3 +123,15 @@ def test_sample2017_is_a_copy_of_training_records(challenge):
     held_out = {name.removesuffix(".mat") for name in names} & set(cinc2017.held_out())
     assert len(held_out) == 29
     assert "271 that Han trains on and 29 that he holds out" in cinc2017.NOTE
+
+
+def test_the_stored_seconds_are_those_of_the_recording(recordings):
+    """What the page on smooth perturbations draws: from book/waveforms.py."""
+    found = yaml.safe_load((Path(__file__).parents[2] / "book" / "waveforms.yml").read_text())
+    row = int(np.flatnonzero(recordings.record == found["record"])[0])
+    whole = recordings.x[row, 0][recordings.mask([row])[0, 0]] * recordings.unit_mv[row]
+    stored = np.array(found["millivolts"])
+    np.testing.assert_allclose(whole[slice(*found["samples"])], stored, atol=6e-5)
+    assert recordings.classes[recordings.y[row]] == found["class"]
+    for added in found["microvolts"].values():
+        assert len(added) == len(stored) and np.abs(added).max() <= found["eps"]

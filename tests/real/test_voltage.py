@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import recordings
 import yaml
 
+import recordings
 from ecgadv.data import voltage
 
 STORED = Path(__file__).parents[2] / "book" / "recordings.yml"
