@@ -71,10 +71,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     found = results.networks("paper-a", "compact", network="han", variant="faithful")["ce"]
     print(
-        "# Written by book/waveforms.py. The curve is cut from a record of the PhysioNet/Computing"
+        "# Written by book/waveforms.py. The curve is cut from a record of the CinC 2017 challenge"
     )
-    print(
-        "# in Cardiology Challenge 2017 (Clifford et al., 2017; PhysioNet, Goldberger et al., 2000),"
-    )
-    print("# under ODC-BY 1.0.")
+    print("# (Clifford et al., 2017; PhysioNet, Goldberger et al., 2000), under ODC-BY 1.0.")
     yaml.safe_dump(summary(found), sys.stdout, sort_keys=False, width=100, default_flow_style=None)
