@@ -243,14 +243,15 @@ def test_info_of_the_csv_without_the_csv(tmp_path, capsys):
 def test_prepare_fails_in_one_line(mirror, tmp_path, capsys):
     root = ("--root", tmp_path)
     assert "run `ecgadv data fetch mitdb`" in error_line(capsys, "data", "prepare", "mitdb", *root)
-    line = error_line(capsys, "data", "prepare", "cpsc2018", *root)
-    assert line == (
-        "'cpsc2018' cannot be prepared: use one of mitdb, challenge-2017; synthetic and kaggle "
-        "need no preparing"
-    )
+    for name in ("cpsc2018", "ptb-xl"):
+        line = error_line(capsys, "data", "prepare", name, *root)
+        assert f"run `ecgadv data fetch {name}`" in line
     for name in ("ptbxl", "synthetic"):
         line = error_line(capsys, "data", "prepare", name, *root)
-        assert line.startswith(f"'{name}' cannot be prepared: use one of mitdb, challenge-2017;")
+        assert line == (
+            f"'{name}' cannot be prepared: use one of mitdb, challenge-2017, cpsc2018, ptb-xl, "
+            "ptb-xl-500; what is synthetic and kaggle need no preparing"
+        )
     cli.main(["data", "fetch", "mitdb", "--base-url", mirror.url, "--dest", str(tmp_path)])
     capsys.readouterr()
     listed = tmp_path / "mitdb/1.0.0/SHA256SUMS.txt"

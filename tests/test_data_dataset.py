@@ -146,9 +146,11 @@ def test_a_split_that_selects_on_its_test_part_is_named():
 
 
 def test_unknown_names():
-    with pytest.raises(EcgadvError, match="no dataset 'ptbxl': use one of challenge-2017, k"):
+    with pytest.raises(EcgadvError, match="no dataset 'ptbxl': use one of challenge-2017, c"):
         data.load("ptbxl")
-    with pytest.raises(EcgadvError, match="no split 'random': use one of beatwise, csv, han, han-"):
+    with pytest.raises(
+        EcgadvError, match="no split 'random': use one of authors, beatwise, csv, fol"
+    ):
         data.split(small(), "random")
 
 

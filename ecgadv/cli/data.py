@@ -9,7 +9,11 @@ datasets:
   synthetic        made in memory, for demonstration and tests
   mitdb            MIT-BIH Arrhythmia Database (94 MB, ODC-BY 1.0)
   challenge-2017   PhysioNet/CinC Challenge 2017, AF classification (100 MB, ODC-BY 1.0)
-  cpsc2018         CPSC 2018, as in the PhysioNet/CinC Challenge 2020 (about 1.3 GB, CC BY 4.0)
+  cpsc2018         CPSC 2018, as in the PhysioNet/CinC Challenge 2020 (about 1.3 GB, CC BY 4.0);
+                   or the organisers' .mat and REFERENCE.csv, put into ROOT/cpsc2018-icbeb
+  ptb-xl           PTB-XL 1.0.3 at 100 Hz (43,600 files, 0.6 GB, CC BY 4.0)
+  ptb-xl-500       the same at 500 Hz (2.6 GB)
+  synthetic-12     twelve leads, made in memory
   kaggle           the heartbeat csv, if you put it in ROOT/kaggle: needs an account, not fetched
 
 from nothing to data that `ecgadv run` takes:
@@ -67,21 +71,23 @@ def add(commands):
 
     about = "download a dataset from PhysioNet or a mirror, and verify it"
     fetch = arguments.add_command(actions, "fetch", about=about, epilog=FETCH_EXAMPLES)
-    fetch.add_argument("name", metavar="NAME", help="mitdb, challenge-2017 or cpsc2018")
+    fetch.add_argument(
+        "name", metavar="NAME", help="mitdb, challenge-2017, cpsc2018, ptb-xl or ptb-xl-500"
+    )
     fetch.add_argument("--base-url", metavar="URL", help="where the databases lie on the server")
     _add_root(fetch)
     fetch.set_defaults(action=_fetch)
 
     about = "turn raw recordings into the one file that experiments load"
     prepare = arguments.add_command(actions, "prepare", about=about, epilog=PREPARE_EXAMPLES)
-    prepare.add_argument("name", metavar="NAME", help="mitdb or challenge-2017")
+    prepare.add_argument("name", metavar="NAME", help="as for fetch")
     _add_root(prepare)
     prepare.set_defaults(action=_prepare)
 
     about = "print counts, classes, label version, hashes and splits"
     info = arguments.add_command(actions, "info", about=about, epilog=INFO_EXAMPLES)
     info.add_argument(
-        "name", metavar="NAME", help="synthetic, mitdb, challenge-2017, cpsc2018 or kaggle"
+        "name", metavar="NAME", help="as for fetch, synthetic, synthetic-12 or kaggle"
     )
     _add_root(info)
     info.set_defaults(action=_info)

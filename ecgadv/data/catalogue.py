@@ -11,7 +11,8 @@ from ecgadv.errors import EcgadvError
 class Source:
     """One database on PhysioNet, or on a mirror with the same layout.
 
-    The files wanted are `files`, and those that match `member` in each of `groups`.
+    The files wanted are `files`, those that match `pattern`, and those that match `member` in each
+    of `groups`.
     """
 
     name: str
@@ -23,12 +24,20 @@ class Source:
     files: tuple[str, ...] = ()  # relative to path
     groups: tuple[str, ...] = ()  # folders with a RECORDS of their own, relative to path
     member: str = ""  # regular expression of the names in a group
+    pattern: str = ""  # regular expression of further files wanted, relative to path
+    connections: int = 4  # at once: PhysioNet is slow a file, and is not to be crowded
 
     def lists(self, name):
         """True if `name`, relative to path, is one of the files wanted."""
         folder, _, base = name.rpartition("/")
         in_group = folder in self.groups and re.fullmatch(self.member, base)
-        return name in self.files or bool(in_group)
+        of_pattern = self.pattern and re.fullmatch(self.pattern, name)
+        return name in self.files or bool(in_group) or bool(of_pattern)
+
+    @property
+    def counted(self):
+        """True if how many records a copy holds is told by its files alone."""
+        return bool(self.groups or self.pattern)
 
 
 SOURCES = {
@@ -70,6 +79,21 @@ SOURCES = {
             records=6877,
             groups=tuple(f"training/cpsc_2018/g{number}" for number in range(1, 8)),
             member=r"RECORDS|A\d{4}\.(hea|mat)",
+            connections=8,
+        ),
+        *(
+            Source(
+                name=name,
+                title=f"PTB-XL 1.0.3 at {rate} Hz",
+                path="ptb-xl/1.0.3",
+                licence="CC BY 4.0",
+                citation="Wagner et al., Scientific Data 7:154, 2020, doi:10.13026/kfzx-aw45",
+                records=21_799,
+                files=("RECORDS", "ptbxl_database.csv", "scp_statements.csv"),
+                pattern=rf"records{rate}/\d{{5}}/\d{{5}}_{suffix}\.(hea|dat)",
+                connections=8,
+            )
+            for name, rate, suffix in (("ptb-xl", 100, "lr"), ("ptb-xl-500", 500, "hr"))
         ),
     )
 }

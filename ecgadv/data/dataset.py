@@ -26,7 +26,8 @@ class Dataset:
     length: np.ndarray  #: (N,) int64, samples of x that come from the recording
     record: np.ndarray  #: (N,) str, the record (the patient, where a record is one)
     onset: np.ndarray  #: (N,) int64, the R peak in the record, at the record's own rate
-    unit_mv: np.ndarray  #: (N,) float32, millivolts of one unit of x; NaN if not known
+    unit_mv: np.ndarray  #: float32, millivolts of one unit of x; NaN if not known. (N,), or (N, C)
+    #: where each lead has its own
     classes: tuple[str, ...]
     fs: float  #: Hz, of x
     unit: str  #: what one unit of x is
@@ -114,10 +115,10 @@ def _check(data):
     """Raise EcgadvError unless shapes agree, values are finite and labels have classes."""
     if data.x.ndim != 3 or 0 in data.x.shape:
         raise EcgadvError(f"{data.name}: x has shape {data.x.shape}, expected non-empty (N, C, L)")
-    n, _, longest = data.x.shape
+    n, leads, longest = data.x.shape
     for name in (*_WHOLE, "unit_mv", "record"):
         shape = getattr(data, name).shape
-        if shape != (n,):
+        if shape != (n,) and (name, shape) != ("unit_mv", (n, leads)):
             raise EcgadvError(f"{data.name}: {name} has shape {shape}, expected ({n},) as x has")
     for name, values in data.facts.items():
         if values.shape != (n,):

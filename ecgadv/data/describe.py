@@ -9,16 +9,24 @@ from pathlib import Path
 import numpy as np
 
 from ecgadv import data
-from ecgadv.data import prepare, verify
+from ecgadv.data import verify
 from ecgadv.data.catalogue import SOURCES
 from ecgadv.errors import EcgadvError
 
 # Datasets that PhysioNet does not hold, each with where it comes from.
 OTHERS = {
     "synthetic": "made in memory, not recorded from anybody",
+    "synthetic-12": "made in memory, not recorded from anybody; twelve leads",
     "kaggle": "the heartbeat csv of paper B, which needs an account and is not fetched here",
 }
-SPLITS = {"challenge-2017": ("han", "han-validated", "han-selected"), "kaggle": ("kaggle",)}
+SPLITS = {
+    "challenge-2017": ("han", "han-validated", "han-selected"),
+    "cpsc2018": ("authors",),
+    "kaggle": ("kaggle",),
+    "ptb-xl": ("folds",),
+    "ptb-xl-500": ("folds",),
+    "synthetic-12": ("folds",),
+}
 USUAL_SPLITS = ("beatwise", "interpatient")
 WIDTH = 100
 
@@ -48,9 +56,7 @@ def describe(name, *, root=None):
     cache = root / "prepared" / f"{name}.npz"
     if cache.is_file():
         return [*lines, f"prepared: {cache}", *_dataset(name, root)]
-    if name in prepare.READERS:
-        return [*lines, f"prepared: no {cache}; `ecgadv data prepare {name}` writes it"]
-    return [*lines, "prepared: no reader yet"]
+    return [*lines, f"prepared: no {cache}; `ecgadv data prepare {name}` writes it"]
 
 
 def _line(key, text):

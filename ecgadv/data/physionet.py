@@ -22,7 +22,6 @@ from ecgadv.data import catalogue, data_root, download, verify
 from ecgadv.errors import EcgadvError
 
 BASE_URL = "https://physionet.org/files/"
-WORKERS = 4  # PhysioNet is slow a file, and is not to be crowded
 LOG_EVERY = 60  # s between two lines of a log
 INTERRUPT = 1  # s that interrupted workers get to end by themselves
 
@@ -72,7 +71,7 @@ def fetch(name, *, root=None, base=None, say=print):
     """Fetch a database, or what is missing or damaged of it, and verify all of it.
 
     Args:
-        name: "mitdb", "challenge-2017" or "cpsc2018".
+        name: one of `catalogue.SOURCES`, such as "mitdb".
         root: folder of the recordings; `data_root()` if None. Files land in its PhysioNet path,
             such as root/mitdb/1.0.0/100.dat.
         base: address of the server; see `base_url`.
@@ -113,8 +112,8 @@ def _complete(source, folder):
 
 def _fetched(source, folder, checks, new, published):
     listed = sum(name.endswith(".hea") for name in checks)
-    # A source without groups is whole by its list of files.
-    records = listed if source.groups else source.records
+    # Any other source is whole by its list of files.
+    records = listed if source.counted else source.records
     return Fetched(source, folder, len(checks), new, published, records)
 
 
@@ -193,7 +192,7 @@ def _fetch_unsound(source, folder, url, checks, published):
     for parent in {job.target.parent for job in jobs}:
         parent.mkdir(parents=True, exist_ok=True)
     with _Bar(source.name, len(jobs)) as bar:
-        failures = _fetch_all(jobs, bar)
+        failures = _fetch_all(jobs, bar, source.connections)
     if not published:
         # The header may be the broken one of the two: the next call fetches both.
         for job in failures:
@@ -205,7 +204,7 @@ def _fetch_unsound(source, folder, url, checks, published):
     return len(jobs)
 
 
-def _fetch_all(jobs, received):
+def _fetch_all(jobs, received, connections):
     """Fetch a few files at a time; {job: FileError} of those that failed.
 
     Raises the ServerError or OSError that stops them all.
@@ -229,7 +228,7 @@ def _fetch_all(jobs, received):
                     return
 
     # Daemons, so that an interrupt need not wait for a silent server.
-    workers = [threading.Thread(target=work, daemon=True) for _ in jobs[:WORKERS]]
+    workers = [threading.Thread(target=work, daemon=True) for _ in jobs[:connections]]
     for worker in workers:
         worker.start()
     try:

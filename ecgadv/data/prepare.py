@@ -1,13 +1,19 @@
 """From raw recordings to the prepared cache, by the dataset's name."""
 
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
 
-from ecgadv.data import catalogue, cinc2017, data_root, mitbih, verify
+from ecgadv.data import catalogue, cinc2017, cpsc2018, data_root, mitbih, ptbxl, verify
 from ecgadv.errors import EcgadvError
 
-READERS = {"mitdb": mitbih.prepare, "challenge-2017": cinc2017.prepare}
+READERS = {
+    "mitdb": mitbih.prepare,
+    "challenge-2017": cinc2017.prepare,
+    "cpsc2018": cpsc2018.prepare,
+    **{name: partial(ptbxl.prepare, name=name) for name in ptbxl.RATES},
+}
 
 
 def prepare(name, *, root=None):
@@ -25,13 +31,16 @@ def prepare(name, *, root=None):
     """
     if name not in READERS:
         raise EcgadvError(
-            f"'{name}' cannot be prepared: use one of {', '.join(READERS)}; synthetic and kaggle "
-            "need no preparing"
+            f"'{name}' cannot be prepared: use one of {', '.join(READERS)}; what is synthetic "
+            "and kaggle need no preparing"
         )
     source = catalogue.source(name)
     root = Path(data_root() if root is None else root)
     folder, cache = root / source.path, root / "prepared" / f"{name}.npz"
-    _check_raw(source, folder)
+    if name == "cpsc2018" and not folder.is_dir() and (root / cpsc2018.ICBEB).is_dir():
+        folder = root / cpsc2018.ICBEB  # nobody publishes sums of the organisers' form
+    else:
+        _check_raw(source, folder)
     cache.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(cache.with_name(f".{name}.lock")), _bar(source.records) as bar:
         found = READERS[name](folder, cache, progress=lambda record: bar.update())

@@ -19,7 +19,7 @@ SUMS = "SHA256SUMS.txt"
 _SUM = re.compile(r"([0-9a-f]{64})\s+\*?(?:\./)?(\S.*)")
 _MAT_NAME = b"val\0"
 _MAT_INT16 = 30  # MATLAB level 4: little-endian, int16, full matrix
-_GAIN = "1000/mV"  # of every lead in both challenges
+_GAIN = r"1000(?:\.0\(0\))?/mV"  # of every lead in both challenges, in either spelling
 _MAT_PREFIX = 24  # bytes before the samples
 
 
@@ -121,7 +121,8 @@ def parse_header(text, record):
         raise EcgadvError(f"it is not a WFDB header of record {record}")
     leads, samples = map(int, start.groups())
     signal = re.compile(
-        rf"{re.escape(record)}\.mat 16\+{_MAT_PREFIX} {_GAIN} \d+ 0 (-?\d{{1,6}}) (-?\d{{1,6}}) .*"
+        rf"{re.escape(record)}\.mat 16(?:x1)?\+{_MAT_PREFIX} {_GAIN} \d+ 0 "
+        r"(-?\d{1,6}) (-?\d{1,6}) .*"
     )
     stated = [signal.fullmatch(line) for line in lines[1 : leads + 1]]
     if len(stated) != leads or None in stated:

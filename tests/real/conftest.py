@@ -33,6 +33,16 @@ def physionet():
 
 
 @pytest.fixture(scope="session")
+def organisers():
+    """The folder of CPSC2018 in the organisers' form: REFERENCE.csv and some .mat files."""
+    given = os.environ.get("ECGADV_TEST_CPSC2018")
+    folder = Path(given or _BESIDE.parents[1] / "cpsc2018-icbeb")
+    if not (folder / "REFERENCE.csv").is_file():
+        pytest.skip(f"no labels of CPSC2018 at {folder}: set ECGADV_TEST_CPSC2018")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def raw(physionet):
     """A function from a database's name to its folder of raw recordings."""
 
