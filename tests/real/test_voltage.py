@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+import voltage as maker
 import yaml
 
-import recordings
 from ecgadv.data import voltage
 
 STORED = Path(__file__).parents[2] / "book" / "recordings.yml"
 
 
 def test_the_stored_facts_are_those_of_the_recordings(mitdb):
-    again = [voltage.facts(mitdb, split) for split in recordings.SPLITS]
+    again = [voltage.facts(mitdb, split) for split in maker.SPLITS]
     assert yaml.safe_load(STORED.read_text()) == again

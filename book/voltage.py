@@ -1,6 +1,6 @@
 """What the pages say of the voltage of recordings that the repository does not hold.
 
-    python book/recordings.py > book/recordings.yml
+    python book/voltage.py > book/recordings.yml
 
 The prepared MIT-BIH beats must be at hand: `ecgadv data prepare mitdb`.
 """
@@ -15,6 +15,6 @@ from ecgadv.data import voltage
 SPLITS = ("beatwise", "interpatient")
 
 if __name__ == "__main__":
-    print("# Written by book/recordings.py: facts on recordings that the repository does not hold.")
+    print("# Written by book/voltage.py: facts on recordings that the repository does not hold.")
     beats = data.load("mitdb")
     yaml.safe_dump([voltage.facts(beats, split) for split in SPLITS], sys.stdout, sort_keys=False)
