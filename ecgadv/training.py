@@ -51,6 +51,7 @@ class Schedule:
     decay: float = 0.0  #: before each step p -= lr * decay * (sign(p) + p)
     normalize: bool = False  #: kernels to unit norm at the start of each batch
     redraw_dead: bool = False  #: between epochs, draw kernels anew that had no gradient in one
+    shift: int = 0  #: each sample drawn moves earlier by 0 to so many samples, less one
     steps_per_batch: int = 1  #: 2 repeats a slip of the authors' adversarial CNN (row B4)
 
     def __post_init__(self):
@@ -70,6 +71,8 @@ class Schedule:
         for name in ("epochs", "batch_size", "steps_per_batch"):
             if getattr(self, name) < 1:
                 raise EcgadvError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.shift < 0:
+            raise EcgadvError(f"shift is {self.shift}; give 0 or a number of samples")
         if not 0 <= self.warmup < self.epochs:
             raise EcgadvError(f"warmup is {self.warmup}; give 0 to {self.epochs - 1} epochs")
 
@@ -140,6 +143,7 @@ def train(
     checkpoint: Path | None = None,
     deadline: float | None = None,
     on_epoch: Callable[[dict], None] | None = None,
+    begin: Callable[[int], None] | None = None,
 ) -> list[dict]:
     """Train `model` in place and return one line of history an epoch.
 
@@ -155,6 +159,7 @@ def train(
         checkpoint: file to go on from and to save to after every epoch.
         deadline: `time.monotonic()` after which no further epoch starts.
         on_epoch: called with each line of history.
+        begin: called with the number of each epoch, from 0, before it.
 
     Raises:
         OutOfTime: the deadline passed before the last epoch.
@@ -172,6 +177,8 @@ def train(
         word = int(np.random.SeedSequence([*seeds, epoch]).generate_state(1)[0])
         generator.manual_seed(word)
         began = time.monotonic()
+        if begin:
+            begin(epoch)
         current = warmup_loss if epoch < schedule.warmup else loss
         with torch.random.fork_rng(devices), computing_in(schedule.precision, samples.x.device):
             torch.manual_seed(word)
@@ -203,14 +210,14 @@ def _epoch(model, loss, samples, schedule, optimizer, dead, seeds, epoch) -> flo
     batches = order.split(schedule.batch_size, dim=-1)
     target = samples.y if samples.soft is None else samples.soft
     for number, index in enumerate(batches):
-        mask = None if samples.mask is None else samples.mask[index]
+        x, mask = _batch(samples, index, schedule.shift)
         if schedule.rate == "one-cycle":
             share = (epoch + number / len(batches)) / schedule.epochs
             optimizer.param_groups[0]["lr"] = schedule.learning_rate * one_cycle(share)
         optimizer.zero_grad()
         if schedule.normalize:
             normalize_kernels(model.normalized_layers())
-        value = loss(model, samples.x[index], target[index], mask)
+        value = loss(model, x, target[index], mask)
         value.backward()
         if dead:
             dead.observe()
@@ -223,6 +230,22 @@ def _epoch(model, loss, samples, schedule, optimizer, dead, seeds, epoch) -> flo
             "lower learning_rate or the weight of the penalty"
         )
     return mean
+
+
+def _batch(samples: Samples, index: Tensor, shift: int) -> tuple[Tensor, Tensor | None]:
+    """Return x and the mask of the samples drawn, each moved earlier by some of `shift` samples.
+
+    Paper B moves its recordings so on CPSC2018 (PROTOCOLS 3.6): what leaves the front is padding,
+    which comes back at the end. Without a shift nothing is drawn.
+    """
+    x, mask = samples.x[index], None if samples.mask is None else samples.mask[index]
+    if not shift:
+        return x, mask
+    length = x.shape[-1]
+    moved = (torch.rand(index.shape) * shift).long().to(x.device)
+    time = (torch.arange(length, device=x.device) + moved[..., None, None]) % length
+    x = x.gather(-1, time.expand_as(x))
+    return x, None if mask is None else mask.gather(-1, time)
 
 
 def one_cycle(share: float) -> float:

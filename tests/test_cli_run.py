@@ -120,7 +120,7 @@ NO_THREAD = "--threads is 0; give at least 1"
 MISTAKES = {
     "unknown suite": (
         ["run", "paper-z", "--profile", "demo"],
-        "no suite 'paper-z'; choose one of paper-b, paper-a, tiny",
+        "no suite 'paper-z'; choose one of paper-b, paper-a, twelve-leads, tiny",
     ),
     "unknown profile": (
         ["run", "paper-b", "--profile", "long"],
@@ -146,7 +146,7 @@ MISTAKES = {
     "no data": (["run", "paper-b", "--profile", "paper", "--processes", "1"], "no prepared data"),
     "status of an unknown suite": (
         ["status", "paper-c"],
-        "no suite 'paper-c'; choose one of paper-b, paper-a, tiny",
+        "no suite 'paper-c'; choose one of paper-b, paper-a, twelve-leads, tiny",
     ),
     "no record": (["verify", "0123456789abcdef"], "no record '0123456789abcdef'; give a key "),
     "verify on no GPU": (["verify", "0123456789abcdef", "--device", "cuda"], NO_GPU),

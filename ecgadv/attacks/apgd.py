@@ -76,7 +76,7 @@ def _aims(model, x, y, mask, targets: int, loss: str) -> list[Tensor | None]:
         return [None]
     with torch.no_grad():
         logits = forward(model, x, mask)
-    if loss == "ce" or not 1 <= targets < logits.shape[-1]:
+    if loss in ("ce", "soft-margin") or not 1 <= targets < logits.shape[-1]:
         raise EcgadvError(
             f"targets={targets} with loss {loss!r} and {logits.shape[-1]} classes; give 0 to "
             f"{logits.shape[-1] - 1} targets, and loss='margin' or 'dlr' with them"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ecgadv.border.networks import forward, gradient_to
 from ecgadv.errors import EcgadvError
 
-LOSSES = ("ce", "margin", "dlr")
+LOSSES = ("ce", "margin", "dlr", "soft-margin")
 
 
 def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
@@ -20,7 +20,8 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = No
     or z_t - z_y where the attack aims at classes t, `target` (..., B). "dlr", the difference of
     logits ratio (Croce and Hein, ICML 2020, section 4), divides the margin by z_pi1 - z_pi3, with
     a target by z_pi1 - (z_pi3 + z_pi4) / 2, where pi sorts the logits from the largest down: no
-    rescaling of the logits changes it. Where that divisor is 0 it is the margin.
+    rescaling of the logits changes it. Where that divisor is 0 it is the margin. "soft-margin" is
+    logsumexp_{i != y} z_i - z_y, with which paper B trains on CPSC2018; it takes no target.
 
     Raises EcgadvError for "dlr" with fewer than three classes, four with a target.
     """
@@ -28,6 +29,8 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = No
     z_y = logits.gather(-1, label).squeeze(-1)
     if loss == "ce":
         return logits.logsumexp(-1) - z_y
+    if loss == "soft-margin":
+        return logits.scatter(-1, label, -torch.inf).logsumexp(-1) - z_y
     if target is None:
         margin = logits.scatter(-1, label, -torch.inf).amax(-1) - z_y
     else:
@@ -55,6 +58,8 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None =
     one_hot = torch.zeros_like(logits).scatter_(-1, label, 1.0)
     if loss == "ce":
         return torch.softmax(logits, -1).sub_(one_hot)
+    if loss == "soft-margin":
+        return torch.softmax(logits.scatter(-1, label, -torch.inf), -1).sub_(one_hot)
     if target is None:
         target = logits.scatter(-1, label, -torch.inf).argmax(-1)
     return one_hot.neg_().scatter_(-1, target.unsqueeze(-1), 1.0)

@@ -24,6 +24,7 @@ def pgd(
     loss: str = "ce",
     random_start: bool = True,
     clip_start: bool = True,
+    mask_start: bool = True,
     restarts: int = 1,
     early_stop: bool = False,
     keep: str = "best",
@@ -35,11 +36,14 @@ def pgd(
         x, y, mask: signals (..., B, C, L), labels (..., B), True where the recording is.
         steps, step_size: number of steps, and their size in units of x: along the sign of the
             gradient for "linf", along the gradient of length 1 for "l2".
-        loss: "ce" (cross-entropy), "margin" (max_{i != y} z_i - z_y) or "dlr" (`attack_loss`).
+        loss: "ce" (cross-entropy), "margin" (max_{i != y} z_i - z_y), "dlr" or "soft-margin"
+            (`attack_loss`).
         random_start, restarts: begin uniformly within the budget, so many times.
         clip_start: bring the random start within the bounds of the signal before the first
             gradient; False (only with keep="last") is the order of paper B's authors, whose
             clipping begins with the first step (PROTOCOLS 3.4).
+        mask_start: leave the padding out of the random start, too; False (only with keep="last")
+            is the order of paper B's authors on CPSC2018 (row B12), whose first step clears it.
         early_stop: let a sample leave the batch once misclassified (x of three dimensions).
         keep: "best" returns each sample's best example, where a misclassified one beats any
             correct one; "last" returns the last iterate, which is all that training needs: no
@@ -54,12 +58,18 @@ def pgd(
     step_size = options.size("step_size", step_size)
     soft = loss == "ce" and not wait
     x, y, mask = signals.admit(x, y, threat, mask, generator, soft=soft, wait=wait)
-    _check_combination(x, random_start, clip_start, restarts, early_stop, keep)
+    free_start = [
+        f"{name}=False"
+        for name, given in (("clip_start", clip_start), ("mask_start", mask_start))
+        if not given
+    ]
+    _check_combination(x, random_start, free_start, restarts, early_stop, keep)
 
     def start() -> Tensor:
         if not random_start:
             return x.clone()
-        return threat.random_start(x, mask=mask, generator=generator, clip=clip_start)
+        where = mask if mask_start else None
+        return threat.random_start(x, mask=where, generator=generator, clip=clip_start)
 
     with attacked(model, y, train_mode=train_mode, wait=wait) as network:
         if keep == "last":
@@ -114,9 +124,9 @@ class PGDIterate:
         )
 
 
-def _check_combination(x, random_start, clip_start, restarts, early_stop, keep):
-    if not clip_start and (keep == "best" or not random_start):
-        raise EcgadvError("clip_start=False needs random_start=True and keep='last'")
+def _check_combination(x, random_start, free_start, restarts, early_stop, keep):
+    if free_start and (keep == "best" or not random_start):
+        raise EcgadvError(f"{free_start[0]} needs random_start=True and keep='last'")
     if restarts > 1 and (keep == "last" or not random_start):
         raise EcgadvError(f"restarts={restarts} needs random_start=True and keep='best'")
     if early_stop and (keep == "last" or x.dim() != 3):

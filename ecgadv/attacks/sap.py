@@ -22,16 +22,19 @@ SIZES = (5, 7, 11, 15, 19)
 SIGMAS = (1, 3, 5, 7, 10)
 
 
+KERNELS = ("mean", "last-of-25")
+
+
 @cache
-def _taps() -> tuple[float, ...]:
+def _taps(kernel: str = "mean") -> tuple[float, ...]:
     reach = max(SIZES) // 2
     taps = [0.0] * (2 * reach + 1)
-    for size in SIZES:
-        for sigma in SIGMAS:
-            offsets = range(-(size // 2), size // 2 + 1)
-            weights = [math.exp(-(offset**2) / (2 * sigma**2)) for offset in offsets]
-            for offset, weight in zip(offsets, weights, strict=True):
-                taps[reach + offset] += weight / sum(weights) / (len(SIZES) * len(SIGMAS))
+    every = [(size, sigma) for size in SIZES for sigma in SIGMAS]
+    for size, sigma in every if kernel == "mean" else every[-1:]:
+        offsets = range(-(size // 2), size // 2 + 1)
+        weights = [math.exp(-(offset**2) / (2 * sigma**2)) for offset in offsets]
+        for offset, weight in zip(offsets, weights, strict=True):
+            taps[reach + offset] += weight / sum(weights) / len(every)
     return tuple(taps)
 
 
@@ -40,12 +43,15 @@ def sap_kernel() -> Tensor:
     return torch.tensor(_taps(), dtype=torch.float64)
 
 
-def smooth(theta: Tensor) -> Tensor:
-    """Convolve (..., L) with `sap_kernel` along time, with zeros beyond both ends."""
+def smooth(theta: Tensor, kernel: str = "mean") -> Tensor:
+    """Convolve (..., L) with `sap_kernel` along time, with zeros beyond both ends.
+
+    The kernel "last-of-25" is the last of the 25, divided by 25: see `sap`.
+    """
     # A weighted sum of 19 shifted views: on one CPU thread 2 to 5 times as fast as conv1d with
     # one channel or unfold, level with a banded (L, L) product at L = 187 and far ahead of it
     # at L = 9000; and unlike conv1d and matmul on a GPU it never rounds to TF32.
-    length, taps = theta.shape[-1], _taps()
+    length, taps = theta.shape[-1], _taps(kernel)
     padded = nn.functional.pad(theta, (len(taps) // 2, len(taps) // 2))
     total = padded[..., :length] * taps[0]
     for shift in range(1, len(taps)):
@@ -68,6 +74,7 @@ def sap(
     keep: str = "best",
     train_mode: bool = False,
     mask_inside: bool = True,
+    kernel: str = "mean",
 ) -> Tensor:
     """Return smooth examples x + smooth(theta) (..., B, C, L) within a "linf" threat.
 
@@ -86,10 +93,14 @@ def sap(
             the recording had come without padding. False follows paper A to the letter
             (PROTOCOLS row A11): the padding takes part and is restored only at the end. Then
             keep "last": "best" judges examples whose padding is still perturbed.
+        kernel: "mean" of the 25, or "last-of-25": the released code of paper B on CPSC2018 loses
+            the sum over them, so that one kernel divided by 25 is left, and the perturbation
+            is at most eps / 25 (row B1).
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient (keep="best").
     """
     options.word("attack loss", loss, LOSSES)
+    options.word("kernel", kernel, KERNELS)
     wait = options.word("keep", keep, KEEPS) == "best"
     pgd_steps = options.whole("pgd_steps", pgd_steps)
     smooth_steps = options.whole("smooth_steps", smooth_steps)
@@ -101,7 +112,7 @@ def sap(
         rough = PGDIterate(x.clone(), x, where, threat, step_size)
         for _ in range(pgd_steps):
             rough.step(input_gradient(network, rough.example(), y, mask, loss)[1])
-        iterate = SAPIterate(rough.x_adv.detach() - x, x, where, threat, step_size)
+        iterate = SAPIterate(rough.x_adv.detach() - x, x, where, threat, step_size, kernel)
         if keep == "best":
             best = Best(x, loss=loss, stop_at_success=True)
             search(network, iterate, y, mask, best, loss=loss, steps=smooth_steps)
@@ -119,9 +130,15 @@ class SAPIterate:
     target = None
 
     def __init__(
-        self, theta: Tensor, x: Tensor, mask: Tensor | None, threat: Threat, step_size: float
+        self,
+        theta: Tensor,
+        x: Tensor,
+        mask: Tensor | None,
+        threat: Threat,
+        step_size: float,
+        kernel: str = "mean",
     ):
-        self.theta, self.x, self.mask = theta, x, mask
+        self.theta, self.x, self.mask, self.kernel = theta, x, mask, kernel
         self.threat, self.step_size = threat, step_size
         self.box = threat.box(x, mask)
         self.eps = torch.as_tensor(threat.eps).to(x)
@@ -132,7 +149,7 @@ class SAPIterate:
             self.bounds = (torch.as_tensor(low).to(x), torch.as_tensor(high).to(x))
 
     def example(self) -> Tensor:
-        moved = self.x + smooth(self.theta)
+        moved = self.x + smooth(self.theta, self.kernel)
         # The mask and the bounds hold values still; there the gradient does not reach theta.
         self.free = self.mask
         if self.bounds is not None:
@@ -144,7 +161,7 @@ class SAPIterate:
     def step(self, gradient: Tensor, *_) -> None:
         if self.free is not None:
             gradient = torch.where(self.free, gradient, 0.0)
-        ascent = smooth(gradient).sign_()
+        ascent = smooth(gradient, self.kernel).sign_()
         if self.mask is not None:
             ascent = torch.where(self.mask, ascent, 0.0)
         self.theta.add_(ascent, alpha=self.step_size).clamp_(-self.eps, self.eps)
@@ -152,7 +169,12 @@ class SAPIterate:
     def take(self, rows: Tensor) -> "SAPIterate":
         mask = None if self.mask is None else self.mask[rows]
         taken = SAPIterate(
-            self.theta[rows], self.x[rows], mask, self.threat.take(rows), self.step_size
+            self.theta[rows],
+            self.x[rows],
+            mask,
+            self.threat.take(rows),
+            self.step_size,
+            self.kernel,
         )
         taken.free = None if self.free is None else self.free[rows]
         return taken

@@ -22,7 +22,10 @@ def add_command(commands, name, *, about, epilog):
 def add_suite(parser, *, required):
     """Add SUITE and --profile."""
     parser.add_argument(
-        "suite", metavar="SUITE", nargs=None if required else "?", help="paper-a or paper-b"
+        "suite",
+        metavar="SUITE",
+        nargs=None if required else "?",
+        help="paper-a, paper-b or twelve-leads",
     )
     text = "demo, compact, short (paper-a) or paper"
     parser.add_argument("--profile", metavar="PROFILE", required=required, help=text)

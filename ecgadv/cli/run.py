@@ -13,7 +13,7 @@ record into --runs. Finished runs are not done twice; a run that was stopped, ev
 on from its last epoch. Several commands on one folder share the work.
 
 profiles:
-  demo      the embedded synthetic beats: minutes on a laptop, never evidence
+  demo      embedded synthetic signals: minutes on a laptop, never evidence
   compact   the real recordings, smaller networks or schedules, each difference in the record
   short     the real recordings, the paper's networks, fewer epochs (paper A)
   paper     the real recordings, the paper's networks and protocol

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from ecgadv.defenses.cross_entropy import mean_cross_entropy
+from ecgadv.errors import EcgadvError
 from ecgadv.models import forward
 from ecgadv.models.kernels import normalize_kernels
 
@@ -25,6 +26,7 @@ def loss(
     temperature: float = 1.0,
     summed: bool = False,
     normalize: bool = False,
+    correct_only: bool = False,
 ) -> Tensor:
     """Return clean_weight * S(x) + adversarial_weight * S(x_adv) (PROTOCOLS 3.4 and 2.4).
 
@@ -39,7 +41,14 @@ def loss(
         summed: sum over the batch instead of averaging, as paper A's authors do (row A6).
         normalize: bring the kernels to unit norm between the attack and the losses, where paper
             B's adversarial CNN does it (PROTOCOLS 3.4).
+        correct_only: attack the samples that are classified right alone, and let S(x_adv) be the
+            sum over them divided by the batch, as paper B does on CPSC2018 (PROTOCOLS 3.6); with
+            labels and x of three dimensions.
+
+    Raises EcgadvError for correct_only with soft labels or with seeds side by side.
     """
+    if correct_only:
+        return _of_the_correct(model, x, y, mask, attack, clean_weight, adversarial_weight)
     x_adv = attack(model, x, y, mask=mask)
     if normalize:
         normalize_kernels(model.normalized_layers())
@@ -48,3 +57,21 @@ def loss(
     clean = mean_cross_entropy(forward(model, x, mask), y, temperature)
     mean = clean_weight * clean + adversarial_weight * attacked
     return mean * x.shape[-3] if summed else mean
+
+
+def _of_the_correct(model, x, y, mask, attack, clean_weight, adversarial_weight) -> Tensor:
+    """Return the loss whose adversarial part knows the samples classified right alone."""
+    if x.dim() != 3 or y.is_floating_point():
+        raise EcgadvError(
+            f"correct_only=True with x of shape {tuple(x.shape)} and labels of {y.dtype}; give "
+            "(batch, leads, time), one seed at a time, and labels"
+        )
+    logits = forward(model, x, mask)
+    total = clean_weight * mean_cross_entropy(logits, y)
+    right = (logits.argmax(-1) == y).nonzero().squeeze(-1)
+    if len(right) == 0:  # an empty batch has no mean
+        return total
+    own = x[right], y[right], None if mask is None else mask[right]
+    x_adv = attack(model, *own[:2], mask=own[2])
+    attacked = mean_cross_entropy(forward(model, x_adv, own[2]), own[1])
+    return total + adversarial_weight * attacked * (len(right) / len(x))

@@ -101,6 +101,7 @@ def attack_predictions(
     seed: int = 0,
     candidates: Array | None = None,
     progress: Callable[[int], None] | None = None,
+    keep_padding: bool = True,
 ) -> np.ndarray:
     """Attack every candidate that the model classifies right and say what it reads in each.
 
@@ -120,6 +121,8 @@ def attack_predictions(
         seed: seed of the attack's randomness.
         candidates: examples to attack, bool (N,) or indices; None means all.
         progress: called with the number of candidates decided so far, clean errors included.
+        keep_padding: False lets the attack perturb what the mask says is padding, of which only
+            the network is told; for attacks in which no example leaves the batch early.
 
     Returns:
         uint8 (N,): class under the attack, 255 not a candidate.
@@ -142,8 +145,10 @@ def attack_predictions(
     done = len(chosen) - len(right)
     report = progress or (lambda n_done: None)
     report(done)
+    if not keep_padding:
+        attack = _into_padding(attack)
     for rows, x_adv, batch_mask in _crafted(
-        model, x, y, attack, threat, mask, right, batch_size, seed
+        model, x, y, attack, threat, mask, right, batch_size, seed, keep_padding=keep_padding
     ):
         logits = predict(model, x_adv, mask=batch_mask, batch_size=batch_size)
         predicted[rows.numpy()] = logits.argmax(-1).numpy()
@@ -174,7 +179,18 @@ def craft(
     return torch.cat([x_adv.cpu() for _, x_adv, _ in made])
 
 
-def _crafted(model, x, y, attack, threat, mask, chosen, batch_size, seed):
+def _into_padding(attack: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Return the attack without the mask, on a network that has it."""
+
+    def unmasked(model, x, y, threat, *, mask, generator):
+        return attack(
+            lambda x: forward(model, x, mask), x, y, threat, mask=None, generator=generator
+        )
+
+    return unmasked
+
+
+def _crafted(model, x, y, attack, threat, mask, chosen, batch_size, seed, *, keep_padding=True):
     """Yield (rows, examples, mask) of each batch of the chosen ones, checked against the threat."""
     device, seed = home(model)[0] or x.device, options.whole("seed", seed, least=0)
     for k, rows in enumerate(chosen.split(batch_size) if len(chosen) else ()):
@@ -184,7 +200,8 @@ def _crafted(model, x, y, attack, threat, mask, chosen, batch_size, seed):
         given = batch.clone(), labels, local
         x_adv = attack(model, *given, mask=batch_mask, generator=_generator(seed, k, device))
         x_adv = examples.made(x_adv, batch)
-        local.check(x_adv, batch, batch_mask, tol=BUDGET_TOLERANCE)
+        bound = batch_mask if keep_padding else None
+        local.check(x_adv, batch, bound, tol=BUDGET_TOLERANCE)
         yield rows, x_adv, batch_mask
 
 

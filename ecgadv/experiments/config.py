@@ -37,6 +37,11 @@ class Attack:
     nested: bool = False  #: count what broke at a smaller eps as broken at a larger one
     transfer: bool = False  #: craft the examples on the config's surrogate instead
     predictions: bool = False  #: keep the class that each example ends in, for F1 scores
+    leads: tuple[int, ...] = ()  #: rows of x that it may change; all if empty
+    unit: str = ""  #: "uV" if eps is in microvolts on every lead, else that of the data
+
+    def __post_init__(self):
+        object.__setattr__(self, "leads", tuple(self.leads))  # a list, if read from JSON
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Config:
     proof: tuple[float, ...] = ()  #: eps at which robustness is proved, in the unit of the data
     proof_per_class: int | None = None  #: for at most so many test examples of each class
     precision: str = "fp32"  #: of the evaluation
+    tested_on: str = ""  #: dataset that is all tested, or "validation", if not the test part
     half: bool = False  #: matrices of weights are kept in half precision, and evaluated so
     together: int = 1  #: at most so many seeds train side by side in one stacked network
     differs: tuple[str, ...] = ()  #: how it differs from the paper's protocol, one line each

@@ -118,7 +118,7 @@ def _fitting(
     alike = (
         run_key(old, seed, fingerprint) == record.key
         and old.precision == config.precision
-        and old.split == config.split
+        and (old.split, old.tested_on) == (config.split, config.tested_on)
         and (not old.proof or old.proof_per_class == config.proof_per_class)
         and surrogates[0] == surrogates[1]
     )

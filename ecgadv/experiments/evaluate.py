@@ -22,7 +22,7 @@ from ecgadv.evaluation.robustness import (
 from ecgadv.experiments import pairs, proofs
 from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.earlier import Earlier
-from ecgadv.experiments.exposure import subset, threat
+from ecgadv.experiments.exposure import in_microvolts, of_leads, subset, threat
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.unfinished import Arrays, Unfinished
 from ecgadv.models.precision import computing_in
@@ -39,7 +39,7 @@ ATTACKS = {
     "spsa": attacks.spsa,
 }
 # Examples in a batch: what fits a device, and on a CPU its cache.
-BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64}
+BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64, "resnet18a": 64}
 HAN_CLASSES = 3  # N, AF and O: Han's F1 leaves the last class, noise, out (row A19)
 
 
@@ -80,14 +80,29 @@ class _Evaluation:
         self.dataset, self.session = dataset, session
         self.unfinished, self.earlier = unfinished, earlier
         self.parts = data.split(dataset, config.split)
-        test = self.parts.test
-        self.x, self.y = torch.from_numpy(dataset.x[test]), dataset.y[test]
-        self.mask = torch.from_numpy(dataset.mask(test))
+        self.tested, self.test = self._test_part()
+        self.x = torch.from_numpy(self.tested.x[self.test])
+        self.y = self.tested.y[self.test]
+        self.mask = torch.from_numpy(self.tested.mask(self.test))
         self.classes = len(dataset.classes)
         self.batch = BATCH[config.model]
 
+    def _test_part(self) -> tuple[data.Dataset, np.ndarray]:
+        """Return the dataset that the test part is of, and its indices."""
+        if not self.config.tested_on:
+            return self.dataset, self.parts.test
+        if self.config.tested_on == "validation":
+            return self.dataset, self.parts.validation
+        tested = self.session.dataset(self.config.tested_on)
+        if (tested.classes, tested.unit) != (self.dataset.classes, self.dataset.unit):
+            raise EcgadvError(
+                f"{self.config.label}: {tested.name} has classes {', '.join(tested.classes)} in "
+                f"{tested.unit}, {self.dataset.name} others; choose a dataset like it"
+            )
+        return tested, np.arange(len(tested))
+
     def result(self) -> tuple[dict, Arrays]:
-        logits = predict(self.model, self.x, batch_size=self.batch).numpy()
+        logits = predict(self.model, self.x, mask=self.mask, batch_size=self.batch).numpy()
         self.prediction = prediction = logits.argmax(1)
         if self.earlier and not np.array_equal(self.earlier.examples["prediction"], prediction):
             self.earlier = None
@@ -97,8 +112,8 @@ class _Evaluation:
             "attacks": {},
         }
         examples = {
-            "id": self.parts.test,
-            "record": self.dataset.record[self.parts.test],
+            "id": self.test,
+            "record": self.tested.record[self.test],
             "label": self.y.astype(np.uint8),
             "logits": logits.astype(np.float16),
             # The prediction is kept beside the rounded logits, which may tie.
@@ -159,7 +174,8 @@ class _Evaluation:
 
     def _validation(self) -> tuple[np.ndarray, np.ndarray]:
         index = self.parts.validation
-        logits = predict(self.model, torch.from_numpy(self.dataset.x[index]), batch_size=self.batch)
+        x, mask = (torch.from_numpy(a) for a in (self.dataset.x[index], self.dataset.mask(index)))
+        logits = predict(self.model, x, mask=mask, batch_size=self.batch)
         return logits.argmax(1).numpy(), self.dataset.y[index]
 
     def _part(self, attack: Attack, eps: float, before: dict[float, Arrays]) -> Arrays:
@@ -193,6 +209,7 @@ class _Evaluation:
                 mask=self._mask(attack),
                 batch_size=self.batch,
                 candidates=left,
+                keep_padding=attack.masked or not self._sees_mask,
             )
         found = {"held": flags_of(ends, self.y)}
         if attack.predictions:
@@ -202,10 +219,20 @@ class _Evaluation:
         return found
 
     def _threat(self, attack: Attack, eps: float) -> Threat:
-        return threat(self.dataset.unit, eps, bounded=attack.bounded)
+        if attack.unit == "uV":
+            eps = in_microvolts(eps, self.tested.unit_mv[self.test])
+        elif attack.unit:
+            raise EcgadvError(f"attack {attack.name}: eps in {attack.unit!r}; give uV or nothing")
+        budget = of_leads(1.0, attack.leads, self.x.shape[1]) * eps
+        return threat(self.tested.unit, budget, bounded=attack.bounded)
+
+    @property
+    def _sees_mask(self) -> bool:
+        """Whether the network itself is told where the padding is."""
+        return getattr(self.model, "uses_mask", False)
 
     def _mask(self, attack: Attack) -> Tensor | None:
-        return self.mask if attack.masked else None
+        return self.mask if attack.masked or self._sees_mask else None
 
     def _transferred(self, attack: Attack, eps: float, candidates: np.ndarray) -> np.ndarray:
         """Return what the network reads in examples that were crafted on the surrogate.

@@ -18,6 +18,7 @@ from ecgadv.experiments import cost, described, earlier, provenance
 from ecgadv.experiments.config import Config, as_dict, run_key, training_key
 from ecgadv.experiments.evaluate import ATTACKS, BATCH, evaluate
 from ecgadv.experiments.exposure import threat
+from ecgadv.experiments.growing import Growing
 from ecgadv.experiments.session import Session, fresh_model, load_model, source_of
 from ecgadv.experiments.store import WEIGHTS, Record, Trained
 from ecgadv.experiments.unfinished import Unfinished
@@ -36,14 +37,26 @@ WARMUP = {"nsr": defenses.nsr.squared_error_loss}
 
 
 def build_loss(config: Config, unit: str, generator: torch.Generator) -> Callable:
-    """Return loss(model, x, y, mask) for the config's defense, drawing from `generator`."""
+    """Return loss(model, x, y, mask) for the config's defense, drawing from `generator`.
+
+    Its attribute `begin`, where it has one, is to be called with each epoch before it.
+    """
     options = dict(config.defense.options)
     if config.teacher is not None:
         options["temperature"] = config.teacher.temperature
     if config.defense.name == "adversarial":
         own = {k: options.pop(k) for k in _WEIGHTS if k in options}
         method = ATTACKS[options.pop("attack", "pgd")]
-        attack = partial(method, threat=threat(unit, options.pop("eps")), generator=generator)
+        budget = threat(unit, options.pop("eps"))
+        if options.pop("growing", False):
+            epochs = {"first": config.schedule.warmup, "epochs": config.schedule.epochs}
+            step = options.pop("relative_step")
+            attack = partial(method, generator=generator, keep="last", **options)
+            growing = Growing(attack, budget, relative_step=step, **epochs)
+            loss = partial(defenses.adversarial.loss, attack=growing, **own)
+            loss.begin = growing.begin
+            return loss
+        attack = partial(method, threat=budget, generator=generator)
         return partial(
             defenses.adversarial.loss, attack=partial(attack, keep="last", **options), **own
         )
@@ -51,7 +64,19 @@ def build_loss(config: Config, unit: str, generator: torch.Generator) -> Callabl
 
 
 # Options of adversarial training that are not its attack's.
-_WEIGHTS = ("clean_weight", "adversarial_weight", "temperature", "summed", "normalize")
+_WEIGHTS = (
+    *("clean_weight", "adversarial_weight", "temperature", "summed", "normalize"),
+    "correct_only",
+)
+
+
+def warmup_loss(config: Config) -> Callable:
+    """Return what is minimised in the warm-up epochs of the config's defense."""
+    loss = WARMUP.get(config.defense.name, defenses.cross_entropy.loss)
+    if not config.defense.options.get("correct_only"):
+        return loss
+    weight = config.defense.options.get("clean_weight", 0.5)  # as in the loss itself
+    return lambda model, x, y, mask: weight * loss(model, x, y, mask)
 
 
 def samples(dataset: data.Dataset, index: np.ndarray, device, *, masked: bool) -> Samples:
@@ -117,14 +142,15 @@ def _train(
     model = (stack(models) if len(seeds) > 1 else models[0]).to(session.device)
     generator = torch.Generator(session.device)
     loss = build_loss(config, dataset.unit, generator)
-    warmup_loss = WARMUP.get(config.defense.name, defenses.cross_entropy.loss)
+    warmup = warmup_loss(config)
     first = models[0].to(session.device)
-    operations = cost.operations(first, loss, part, config.schedule, warmup_loss=warmup_loss)
-    validation = torch.from_numpy(dataset.x[parts.validation])
+    operations = cost.operations(first, loss, part, config.schedule, warmup_loss=warmup)
+    index = parts.validation
+    validation, seen = torch.from_numpy(dataset.x[index]), torch.from_numpy(dataset.mask(index))
 
     def validate(model: nn.Module) -> float:
-        read = predict(model, validation, batch_size=BATCH[config.model]).argmax(1).numpy()
-        return metrics.accuracy(read, dataset.y[parts.validation])
+        logits = predict(model, validation, mask=seen, batch_size=BATCH[config.model])
+        return metrics.accuracy(logits.argmax(1).numpy(), dataset.y[index])
 
     history = train(
         model,
@@ -133,10 +159,11 @@ def _train(
         config.schedule,
         seeds=seeds,
         generator=generator,
-        warmup_loss=warmup_loss,
+        warmup_loss=warmup,
         validate=validate,
         checkpoint=checkpoint,
         deadline=session.deadline,
+        begin=getattr(loss, "begin", None),
         on_epoch=lambda line: session.on_progress(
             f"train, loss {line['loss']:.4f}", line["epoch"] / config.schedule.epochs
         ),
@@ -206,6 +233,7 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
             "labels": dataset.labels,
             "unit": dataset.unit,
             "classes": list(dataset.classes),
+            **_tested_on(config, session),
         },
         "builds_on": {
             role: {"label": other.label, "training": training_key(other, seed, dataset.fingerprint)}
@@ -229,6 +257,14 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         described.write(part, Record.description, run, files)
     session.store.clear_evaluation(key)
     return Record(session.store.root / key)
+
+
+def _tested_on(config: Config, session: Session) -> dict:
+    """Return what a record says of the dataset of its test part, where that is another one."""
+    if config.tested_on in ("", "validation"):
+        return {}
+    name = config.tested_on
+    return {"tested_on": {"name": name, "fingerprint": session.fingerprint(name)}}
 
 
 def _unfinished(key: str, weights: bytes, session: Session) -> Unfinished:

@@ -9,13 +9,29 @@ from ecgadv.models.beat_cnn import BeatCNN
 from ecgadv.models.beat_mlp import BeatMLP
 from ecgadv.models.han_cnn import HanCNN
 from ecgadv.models.memory import keep_freed_memory
+from ecgadv.models.resnet18a import ResNet18a
 from ecgadv.models.slopes import Pull, by_double_backward
 
-__all__ = ["FIXED_LENGTH", "MODELS", "BeatCNN", "BeatMLP", "HanCNN", "build", "forward", "pullback"]
+__all__ = [
+    "FIXED_LENGTH",
+    "MODELS",
+    "BeatCNN",
+    "BeatMLP",
+    "HanCNN",
+    "ResNet18a",
+    "build",
+    "forward",
+    "pullback",
+]
 
 keep_freed_memory()
 
-MODELS = {"beat-mlp": BeatMLP, "beat-cnn": BeatCNN, "han-cnn": HanCNN}
+MODELS = {
+    "beat-mlp": BeatMLP,
+    "beat-cnn": BeatCNN,
+    "han-cnn": HanCNN,
+    "resnet18a": ResNet18a,
+}
 FIXED_LENGTH = ("beat-mlp", "beat-cnn")  # their last layers are made for one length of the input
 
 
@@ -36,4 +52,5 @@ def pullback(model: nn.Module, x: Tensor, mask: Tensor | None = None) -> tuple[T
     # Not a subclass of the MLP: its forward may be another.
     if type(model) is BeatMLP and not torch.is_autocast_enabled(x.device.type):
         return model.pullback(x)
-    return by_double_backward(lambda x: forward(model, x, mask), x)
+    vectorised = getattr(model, "vectorised_slopes", True)
+    return by_double_backward(lambda x: forward(model, x, mask), x, vectorised=vectorised)

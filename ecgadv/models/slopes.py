@@ -12,16 +12,21 @@ _aten = torch.ops.aten
 Pull = Callable[[Tensor], Tensor]
 
 
-def by_double_backward(network: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Pull]:
+def by_double_backward(
+    network: Callable[[Tensor], Tensor], x: Tensor, *, vectorised: bool = True
+) -> tuple[Tensor, Pull]:
     """Return what `ecgadv.models.pullback` does, for any network x (..., B, C, L) -> (..., B, K).
 
-    Several vectors take one vectorised pass instead of a backward pass each.
+    Several vectors take one vectorised pass, or a backward pass each where the network's layers
+    know no other: torch cannot vectorise the slopes of a group normalisation.
     """
     x = x.detach().requires_grad_()
     logits = network(x)
 
     def pull(vectors: Tensor) -> Tensor:
         several = vectors.dim() > logits.dim()
+        if several and not vectorised:
+            return torch.stack([pull(vector) for vector in vectors])
         (pulled,) = torch.autograd.grad(
             logits, x, vectors, create_graph=True, is_grads_batched=several
         )

@@ -1,5 +1,6 @@
 """Where the real recordings are: $ECGADV_TEST_PHYSIONET, or ../shared/physionet/files."""
 
+import json
 import os
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def organisers():
     if not (folder / "REFERENCE.csv").is_file():
         pytest.skip(f"no labels of CPSC2018 at {folder}: set ECGADV_TEST_CPSC2018")
     return folder
+
+
+@pytest.fixture(scope="session")
+def golden():
+    """What the authors' functions gave on the network and the input of `formulas`."""
+    given = os.environ.get("ECGADV_TEST_GOLDEN")
+    path = Path(given or _BESIDE.parents[1] / "golden" / "cpsc2018") / "cpsc_network.json"
+    if not path.is_file():
+        pytest.skip(f"no golden numbers at {path}: set ECGADV_TEST_GOLDEN")
+    return json.loads(path.read_text())
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import Plan, run_key
 from ecgadv.experiments.store import Record
-from ecgadv.experiments.suites import paper_a, paper_b
+from ecgadv.experiments.suites import paper_a, paper_b, twelve_leads
 
 SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
     ("paper-b", "paper"): paper_b.paper,
@@ -18,6 +18,9 @@ SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
     ("paper-a", "short"): paper_a.short,
     ("paper-a", "compact"): paper_a.compact,
     ("paper-a", "demo"): paper_a.demo,
+    ("twelve-leads", "paper"): twelve_leads.paper,
+    ("twelve-leads", "compact"): twelve_leads.compact,
+    ("twelve-leads", "demo"): twelve_leads.demo,
 }
 
 
