@@ -138,3 +138,12 @@ def test_each_defense_trains_and_its_record_says_where_it_was_tested(tiny):
     record = run_once(there, 0, session)
     assert record.metrics["clean"] == record.metrics["validation"]
     assert "tested_on" not in record.run["data"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_all_attacks_of_a_network_share_their_levels(profile):
+    # The worst case is taken at the levels that most attacks share.
+    for config, _ in suites.plan("twelve-leads", profile):
+        if config.label.endswith(("/faithful", "/corrected")):
+            shared = set.intersection(*(set(attack.eps) for attack in config.attacks))
+            assert shared == set(config.attacks[-1].eps)
