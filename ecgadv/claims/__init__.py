@@ -16,6 +16,7 @@ from ecgadv.claims.ledger import (
     statement,
 )
 from ecgadv.claims.rules import evidence, judge
+from ecgadv.claims.stand_in import StandIn, stand_in
 
 __all__ = [
     "NOT_RUN",
@@ -23,6 +24,7 @@ __all__ = [
     "VERDICTS",
     "Finding",
     "Judgement",
+    "StandIn",
     "cards",
     "evidence",
     "judge",
@@ -30,5 +32,6 @@ __all__ = [
     "publish",
     "reported",
     "save_fragment",
+    "stand_in",
     "statement",
 ]

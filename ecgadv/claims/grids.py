@@ -16,6 +16,7 @@ from ecgadv.results.result import WORST, Result
 
 ADT, PLAIN, HARDENED = "adt-1", "ce", "at-10"
 UNDEFENDED = "the undefended network"
+RESNET = "residual network"
 DEFENSES = {
     HARDENED: "adversarial training",
     "distillation-1": "defensive distillation",
@@ -71,13 +72,23 @@ def clean_gain(results: Results, margin: float) -> Grid:
 
 def area_gain(results: Results, margin: float) -> Grid:
     """Return NSR's gain in AUC(0.1) over the undefended network under every attack of B1."""
+    return area_gain_of(networks(results), margin)
+
+
+def area_gain_of(pairs: Pairs, margin: float) -> Grid:
+    """Return the same of the pairs given."""
     found = {name: measures.area_gain(attack) for attack, name in AREA.items()}
-    return _grid(networks(results), found, margin)
+    return _grid(pairs, found, margin)
 
 
 def clean_cost(results: Results, margin: float) -> Grid:
     """Return NSR's change in clean accuracy, for B2."""
-    return _grid(networks(results), _clean(), -margin)
+    return clean_cost_of(networks(results), margin)
+
+
+def clean_cost_of(pairs: Pairs, margin: float) -> Grid:
+    """Return the same of the pairs given."""
+    return _grid(pairs, _clean(), -margin)
 
 
 def _clean() -> dict[str, Measure]:
@@ -134,7 +145,7 @@ def _grid(
     for what, measure in found.items():
         for subject, pair in pairs.items():
             value = measure(*pair) if all(pair) and shared_seeds(*pair) else None
-            counts = subject in (UNDEFENDED, *DEFENSES.values(), "MLP", "CNN")
+            counts = subject in (UNDEFENDED, *DEFENSES.values(), "MLP", "CNN", RESNET)
             if value is not None:
                 own = reached and reached[what](*pair).value
                 data = pair[0].config["dataset"]
