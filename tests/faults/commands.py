@@ -105,8 +105,8 @@ def _book(folder: Path) -> int:
 
 def _write_book(folder: Path) -> None:
     """Write its sources, with the looks of the real one."""
-    for name in ("notebooks", "ecgadv"):
-        (folder / name).mkdir(exist_ok=True)
+    for name in ("notebooks", "ecgadv", "book/api"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "book" / "assets", folder / "book" / "assets", dirs_exist_ok=True)
     shutil.copy(ROOT / "book" / "references.bib", folder / "book")
     chapters = [{"file": f"notebooks/{number}"} for number in "12"]
