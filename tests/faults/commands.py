@@ -112,8 +112,10 @@ def _write_book(folder: Path) -> None:
     chapters = [{"file": f"notebooks/{number}"} for number in "12"]
     texts = {
         "book/index.md": "# Title\n\nText.\n",
+        "CHANGELOG.md": "",
+        "CONTRIBUTING.md": "",
         "book/_toc.yml": json.dumps({"format": "jb-book", "root": "index", "chapters": chapters}),
-        **{f"book/{name}.yml": "[]" for name in ("figures", "claims", "reported")},
+        **{f"book/{name}.yml": "[]" for name in ("figures", "claims", "moved", "reported")},
         **{f"notebooks/{number}.ipynb": _notebook(number) for number in "12"},
         "constraints.txt": "",
         "_config.yml": (ROOT / "_config.yml").read_text(encoding="utf-8"),
