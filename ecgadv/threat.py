@@ -113,6 +113,16 @@ class Threat:
             moved = moved.clamp(max=_like(self.high, x))
         return moved if mask is None else torch.where(mask, moved, x)
 
+    def share(self, x_adv: Tensor, x: Tensor) -> Tensor:
+        """Return (..., B) how much of the budget each example takes up: 1 is all of it.
+
+        Where eps is 0 it is 0 for what has not moved, and infinite for what has.
+        """
+        eps, delta = torch.as_tensor(self.eps).to(x), (x_adv - x).abs()
+        if self.norm == "l2":
+            delta = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+        return torch.where(delta == 0, 0.0, delta / eps).amax(dim=(-2, -1))
+
     def random_start(
         self,
         x: Tensor,

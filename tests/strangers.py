@@ -9,19 +9,32 @@ import pytest
 import torch
 from torch import nn
 
-from ecgadv.attacks import adamax_pgd, apgd, boundary, fgsm, pgd, sap, spsa, uniform_noise
+from ecgadv.attacks import (
+    adamax_pgd,
+    apgd,
+    band_pgd,
+    boundary,
+    fgsm,
+    fmn,
+    hopskipjump,
+    pgd,
+    sap,
+    spsa,
+    square,
+    uniform_noise,
+)
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
 THREAT = Threat(0.05)
 
 
-def walk(model, x, y, threat, *, mask=None, generator=None, **options):
-    """The boundary attack, which knows no threat, from -x."""
+def walk(model, x, y, threat, *, by=boundary, mask=None, generator=None, **options):
+    """An attack that asks for decisions alone, and knows no threat, from -x."""
     floats = isinstance(x, torch.Tensor) and x.is_floating_point()
     start = -x.detach() if floats else x
     options = {"mask": mask, "generator": generator, **options}
-    return boundary(model, x, y, start, target=None, **options).x_adv
+    return by(model, x, y, start, target=None, **options).x_adv
 
 
 STEPS = {"steps": 2, "step_size": 0.03}
@@ -34,12 +47,18 @@ ATTACKS = {
     "apgd": functools.partial(apgd, steps=3, targets=1, restarts=1),
     "adamax_pgd": functools.partial(adamax_pgd, **STEPS),
     "spsa": functools.partial(spsa, **STEPS, samples=4, delta=0.01),
+    "square": functools.partial(square, queries=4),
+    "fmn": functools.partial(fmn, steps=2),
+    "band_pgd": functools.partial(band_pgd, **STEPS, rate=100.0, low_hz=0.0, high_hz=20.0),
     "sap": functools.partial(sap, pgd_steps=1, smooth_steps=2, step_size=0.03),
     "boundary": functools.partial(walk, steps=3, candidates=3, window=5, max_queries=20),
+    "hopskipjump": functools.partial(walk, by=hopskipjump, max_queries=30),
 }
 LINF_ONLY = {"adamax_pgd", "spsa", "sap"}
 LOOKING = sorted(set(ATTACKS) - {"uniform_noise"})  # those that ask the network
-THREATENED = sorted(set(ATTACKS) - {"boundary"})
+DECIDING = {"boundary", "hopskipjump"}
+BLIND = DECIDING | {"spsa", "square"}
+THREATENED = sorted(set(ATTACKS) - DECIDING)
 
 
 class Flat(nn.Module):

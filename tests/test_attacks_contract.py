@@ -8,7 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ecgadv.attacks import adamax_pgd, apgd, fgsm, frozen, pgd, sap, spsa, uniform_noise
+from ecgadv.attacks import (
+    adamax_pgd,
+    apgd,
+    band_pgd,
+    fgsm,
+    fmn,
+    frozen,
+    pgd,
+    sap,
+    spsa,
+    square,
+    uniform_noise,
+)
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
@@ -26,13 +38,21 @@ ATTACKS = {
     "apgd dlr": functools.partial(apgd, steps=3, loss="dlr"),
     "adamax_pgd": functools.partial(adamax_pgd, steps=3, step_size=0.1),
     "spsa": functools.partial(spsa, steps=2, step_size=0.1, samples=8, delta=0.01),
+    "square": functools.partial(square, queries=4),
+    "fmn": functools.partial(fmn, steps=3, targets=2),
+    "band_pgd": functools.partial(
+        band_pgd, steps=3, step_size=0.1, rate=100.0, low_hz=0.0, high_hz=20.0
+    ),
     "sap": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1),
+    "sap again": functools.partial(
+        sap, pgd_steps=2, smooth_steps=3, step_size=0.1, restarts=2, loss="margin"
+    ),
     "sap last": functools.partial(sap, pgd_steps=2, smooth_steps=3, step_size=0.1, keep="last"),
     "sap after": functools.partial(
         sap, pgd_steps=2, smooth_steps=3, step_size=0.1, mask_inside=False
     ),
 }
-LINF_ONLY = {"adamax_pgd", "spsa", "sap", "sap last", "sap after"}
+LINF_ONLY = {"adamax_pgd", "spsa", "sap", "sap again", "sap last", "sap after"}
 
 
 class Network(nn.Module):

@@ -7,11 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from ecgadv.attacks.gradient import LOSSES, attack_loss, unit_gradient
-from ecgadv.attacks.search import Best, search
+from ecgadv.attacks.search import Best, likeliest, search
 from ecgadv.border import options, signals
 from ecgadv.border.networks import attacked
-from ecgadv.errors import EcgadvError
-from ecgadv.models import forward
 from ecgadv.threat import Threat
 
 MOMENTUM = 0.75  # alpha: the share of the new step; the rest goes on along the last one
@@ -55,7 +53,7 @@ def apgd(
     targets = options.whole("targets", targets, least=0)
     x, y, mask = signals.admit(x, y, threat, mask, generator, stacked=False)
     with attacked(model, y) as network:
-        aims = _aims(network, x, y, mask, targets, loss)
+        aims = likeliest(network, x, y, mask, targets, loss=loss)
         best = Best(x, loss=loss, stop_at_success=True)
         for aim in aims * restarts:
             if best.broken.numel() == 0:
@@ -68,21 +66,6 @@ def apgd(
             search(network, ascent, y[rows], left[1], best, loss=loss, steps=steps)
             best.shrink(worth=1.0)
         return best.result()
-
-
-def _aims(model, x, y, mask, targets: int, loss: str) -> list[Tensor | None]:
-    """Return the target class (B,) of each ascent of a restart; None: any wrong class."""
-    if targets == 0:
-        return [None]
-    with torch.no_grad():
-        logits = forward(model, x, mask)
-    if loss in ("ce", "soft-margin") or not 1 <= targets < logits.shape[-1]:
-        raise EcgadvError(
-            f"targets={targets} with loss {loss!r} and {logits.shape[-1]} classes; give 0 to "
-            f"{logits.shape[-1] - 1} targets, and loss='margin' or 'dlr' with them"
-        )
-    others = logits.scatter(-1, y.unsqueeze(-1), -torch.inf)
-    return list(others.topk(targets).indices.unbind(-1))
 
 
 @cache

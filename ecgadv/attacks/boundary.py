@@ -91,14 +91,16 @@ def boundary(
     window = options.whole("window", window)
     if max_queries is not None:  # the start, the original and one candidate
         max_queries = options.whole("max_queries", max_queries, least=3)
-    _check_rules(step_adaptation, window)
+    if step_adaptation <= 1:
+        raise EcgadvError(f"step_adaptation is {step_adaptation}; give more than 1, such as 1.5")
+    check_window(window)
     options.generator(generator)
-    x, y, start, target, mask = _pairs(x, y, start, target, mask)
+    x, y, start, target, mask = pairs(x, y, start, target, mask)
     wanted = y if target is None else target
     with attacked(model, wanted) as network, torch.no_grad():
         x_adv = start.clone() if mask is None else torch.where(mask, start, x)
         goal = Goal(network, wanted, targeted=target is not None)
-        _check_classes(goal, x, x_adv, mask)
+        check_classes(goal, x, x_adv, mask)
         walks = Walks.begin(x, x_adv, mask, goal, spherical_step, source_step, step_adaptation)
         found = Boundary(x_adv, walks.distance.clone(), walks.queries.clone())
         while len(walks.index):
@@ -123,15 +125,14 @@ def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
 
 
-def _check_rules(step_adaptation: float, window: int) -> None:
-    if step_adaptation <= 1:
-        raise EcgadvError(f"step_adaptation is {step_adaptation}; give more than 1, such as 1.5")
+def check_window(window: int) -> None:
+    """Raise EcgadvError for a window without a middle."""
     if window % 2 == 0:
         raise EcgadvError(f"window is {window}; give an odd number of samples, such as 41")
 
 
-def _pairs(x, y, start, target, mask) -> tuple:
-    """Return the arguments as `boundary` goes on with them: alike, finite, one class a pair."""
+def pairs(x, y, start, target, mask) -> tuple:
+    """Return the arguments as a walk goes on with them: alike, finite, one class a pair."""
     x, start = signals.signals("x", x), signals.signals("start", start)
     if start.shape != x.shape or start.dtype != x.dtype:
         raise EcgadvError(
@@ -152,7 +153,8 @@ def _pairs(x, y, start, target, mask) -> tuple:
     return x, y, start, target, mask
 
 
-def _check_classes(goal: Goal, x: Tensor, x_adv: Tensor, mask: Tensor | None) -> None:
+def check_classes(goal: Goal, x: Tensor, x_adv: Tensor, mask: Tensor | None) -> None:
+    """Raise EcgadvError unless each start has the class wanted and its original has not."""
     astray, already = ~goal.met(x_adv, mask), goal.met(x, mask)
     if bool(astray.any()):
         raise EcgadvError(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.gradient import LOSSES, input_gradient, unit_gradient
+from ecgadv.attacks.gradient import LOSSES, input_gradient, misread, unit_gradient
 from ecgadv.border import options, signals
 from ecgadv.border.networks import attacked, refuse_nan, warn_of_flat
 from ecgadv.threat import Threat
@@ -37,7 +37,7 @@ def fgsm(
         logits, gradient = input_gradient(network, x.clone().requires_grad_(), y, mask, loss)
         refuse_nan(gradient)
         if not y.is_floating_point():
-            flat = (gradient == 0).flatten(-2).all(-1) & (logits.argmax(-1) == y)
+            flat = (gradient == 0).flatten(-2).all(-1) & ~misread(logits, y)
             warn_of_flat(flat, of=flat.numel(), loss=loss)
         if mask is not None:
             gradient = torch.where(mask, gradient, 0.0)

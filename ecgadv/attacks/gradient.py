@@ -23,8 +23,13 @@ def attack_loss(loss: str, logits: Tensor, y: Tensor, target: Tensor | None = No
     rescaling of the logits changes it. Where that divisor is 0 it is the margin. "soft-margin" is
     logsumexp_{i != y} z_i - z_y, with which paper B trains on CPSC2018; it takes no target.
 
+    Labels of several classes at once are signs y (..., B, K), see `misread`: "ce" is then the sum
+    of the labels' cross-entropies, "margin" the largest -sign(y_k) z_k of those that count.
+
     Raises EcgadvError for "dlr" with fewer than three classes, four with a target.
     """
+    if y.dim() == logits.dim():
+        return _loss_of_signs(loss, logits, y)
     label = y.unsqueeze(-1)
     z_y = logits.gather(-1, label).squeeze(-1)
     if loss == "ce":
@@ -52,6 +57,8 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None =
     """
     if y.is_floating_point():
         return torch.softmax(logits, -1).sub_(y)
+    if y.dim() == logits.dim():
+        return _slope_of_signs(loss, logits, y)
     label = y.unsqueeze(-1)
     if loss == "dlr":
         return _dlr_gradient(logits, label, target)
@@ -63,6 +70,44 @@ def logit_gradient(loss: str, logits: Tensor, y: Tensor, target: Tensor | None =
     if target is None:
         target = logits.scatter(-1, label, -torch.inf).argmax(-1)
     return one_hot.neg_().scatter_(-1, target.unsqueeze(-1), 1.0)
+
+
+def misread(logits: Tensor, y: Tensor) -> Tensor:
+    """Return bool (..., B): True where logits (..., B, K) do not say what the labels say.
+
+    Arguments:
+        y: one class each (..., B); or for sigmoid outputs, labels of several classes at once, their
+            signs (..., B, K): above 0 where a logit must be so, below 0 where it must not, and 0
+            where it does not count.
+    """
+    if y.dim() == logits.dim():
+        return ((logits > 0) != (y > 0)).logical_and_(y != 0).any(-1)
+    return logits.argmax(-1) != y
+
+
+def _loss_of_signs(loss: str, logits: Tensor, y: Tensor) -> Tensor:
+    against = -y.sign() * logits
+    if loss == "ce":
+        return torch.where(y == 0, 0.0, nn.functional.softplus(against)).sum(-1)
+    _refuse_ranks(loss)
+    return against.masked_fill(y == 0, -torch.inf).amax(-1)
+
+
+def _slope_of_signs(loss: str, logits: Tensor, y: Tensor) -> Tensor:
+    signs = y.sign().to(logits)
+    if loss == "ce":
+        return -signs * torch.sigmoid(-signs * logits)
+    _refuse_ranks(loss)
+    nearest = (-signs * logits).masked_fill(y == 0, -torch.inf).argmax(-1, keepdim=True)
+    return torch.zeros_like(logits).scatter_(-1, nearest, -signs.gather(-1, nearest))
+
+
+def _refuse_ranks(loss: str) -> None:
+    if loss != "margin":
+        raise EcgadvError(
+            f"attack loss {loss!r} compares the classes of a softmax; for labels of several "
+            "classes at once use loss='margin' or 'ce'"
+        )
 
 
 def _spread(logits: Tensor, *, targeted: bool) -> tuple[Tensor, Tensor]:

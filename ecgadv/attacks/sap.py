@@ -16,6 +16,7 @@ from ecgadv.attacks.pgd import PGDIterate
 from ecgadv.attacks.search import KEEPS, Best, search
 from ecgadv.border import options, signals
 from ecgadv.border.networks import attacked
+from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
 SIZES = (5, 7, 11, 15, 19)
@@ -75,6 +76,7 @@ def sap(
     train_mode: bool = False,
     mask_inside: bool = True,
     kernel: str = "mean",
+    restarts: int = 1,
 ) -> Tensor:
     """Return smooth examples x + smooth(theta) (..., B, C, L) within a "linf" threat.
 
@@ -85,7 +87,7 @@ def sap(
 
     Arguments:
         pgd_steps, smooth_steps, step_size: steps of either phase, and their size in units of x.
-        generator: unused, as nothing is random; here so that all attacks are called alike.
+        generator: for the starts of `restarts`.
         keep: "best" stops a sample at its first misclassified smoothed example, else returns
             that of highest loss; "last" returns the last one.
         train_mode: craft in training mode, as paper A does inside training.
@@ -96,6 +98,8 @@ def sap(
         kernel: "mean" of the 25, or "last-of-25": the released code of paper B on CPSC2018 loses
             the sum over them, so that one kernel divided by 25 is left, and the perturbation
             is at most eps / 25 (row B1).
+        restarts: with keep="best", so many times; the first begins at x as the paper does, the
+            others anywhere within the budget, with those that hold so far.
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient (keep="best").
     """
@@ -104,20 +108,38 @@ def sap(
     wait = options.word("keep", keep, KEEPS) == "best"
     pgd_steps = options.whole("pgd_steps", pgd_steps)
     smooth_steps = options.whole("smooth_steps", smooth_steps)
+    if options.whole("restarts", restarts) > 1 and not wait:
+        raise EcgadvError(f"restarts={restarts} needs keep='best'")
     step_size = options.size("step_size", step_size)
     checks = {"linf_only": "sap", "soft": loss == "ce" and not wait, "wait": wait}
     x, y, mask = signals.admit(x, y, threat, mask, generator, **checks)
     where = mask if mask_inside else None
-    with attacked(model, y, train_mode=train_mode, wait=wait) as network:
-        rough = PGDIterate(x.clone(), x, where, threat, step_size)
+
+    def roughly(network, start, x, y, mask, where, threat) -> SAPIterate:
+        rough = PGDIterate(start, x, where, threat, step_size)
         for _ in range(pgd_steps):
             rough.step(input_gradient(network, rough.example(), y, mask, loss)[1])
-        iterate = SAPIterate(rough.x_adv.detach() - x, x, where, threat, step_size, kernel)
+        return SAPIterate(rough.x_adv.detach() - x, x, where, threat, step_size, kernel)
+
+    with attacked(model, y, train_mode=train_mode, wait=wait) as network:
         if keep == "best":
-            best = Best(x, loss=loss, stop_at_success=True)
-            search(network, iterate, y, mask, best, loss=loss, steps=smooth_steps)
+            best, batch = Best(x, loss=loss, stop_at_success=True), (x, y, mask, where)
+            for restart in range(restarts):
+                rows = slice(None) if best.index is None else best.index
+                left = [None if values is None else values[rows] for values in batch]
+                local = threat if best.index is None else threat.take(rows)
+                start = left[0].clone()
+                if restart:
+                    start = local.random_start(left[0], mask=left[3], generator=generator)
+                iterate = roughly(network, start, *left, local)
+                search(network, iterate, left[1], left[2], best, loss=loss, steps=smooth_steps)
+                if restarts > 1:
+                    best.shrink(worth=1.0)
+                if best.broken.numel() == 0:
+                    break
             x_adv = best.result()
         else:
+            iterate = roughly(network, x.clone(), x, y, mask, where, threat)
             for _ in range(smooth_steps):
                 iterate.step(input_gradient(network, iterate.example(), y, mask, loss)[1])
             x_adv = iterate.example().detach()

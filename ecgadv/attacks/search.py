@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.gradient import attack_loss, input_gradient
+from ecgadv.attacks.gradient import attack_loss, input_gradient, misread
 from ecgadv.border.networks import forward, refuse_nan, warn_of_flat
 from ecgadv.errors import EcgadvError
 
@@ -43,13 +43,14 @@ class Best:
 
     Attributes:
         index: positions of the active samples in the whole batch, or None while all are active.
+        blind: whether the attack sees no gradient, so that there is none to be flat.
     """
 
-    def __init__(self, x: Tensor, *, loss: str, stop_at_success: bool):
+    def __init__(self, x: Tensor, *, loss: str, stop_at_success: bool, blind: bool = False):
         self.whole = x.detach().clone()
         self.example = self.whole
         self.loss_name = loss
-        self.stop_at_success = stop_at_success
+        self.stop_at_success, self.blind = stop_at_success, blind
         self.shrinks = stop_at_success and x.dim() == 3
         self.index = None
         self.loss = torch.full(x.shape[:-2], -torch.inf, dtype=x.dtype, device=x.device)
@@ -63,7 +64,7 @@ class Best:
     def record(self, x_adv: Tensor, logits: Tensor, y: Tensor) -> None:
         """Take over the active samples of `x_adv` that beat what was found before."""
         loss = attack_loss(self.loss_name, logits, y)
-        wrong = logits.argmax(-1) != y
+        wrong = misread(logits, y)
         better = (wrong & ~self.broken) | ((wrong == self.broken) & (loss > self.loss))
         if self.stop_at_success:
             better &= ~self.broken
@@ -96,8 +97,9 @@ class Best:
         """
         if bool(torch.isneginf(self.loss).any()):
             raise EcgadvError("the network gave NaN logits during the attack; check its weights")
-        flat, batch = (self.felt == 0) & ~self.broken, self.whole.shape[:-2].numel()
-        warn_of_flat(flat, of=batch, loss=self.loss_name)
+        if not self.blind:
+            flat, batch = (self.felt == 0) & ~self.broken, self.whole.shape[:-2].numel()
+            warn_of_flat(flat, of=batch, loss=self.loss_name)
         self._store()
         return self.whole
 
@@ -106,6 +108,30 @@ class Best:
             self.whole = self.example
         else:
             self.whole[self.index] = self.example
+
+
+def likeliest(
+    model: nn.Module, x: Tensor, y: Tensor, mask: Tensor | None, targets: int, *, loss: str
+) -> list[Tensor | None]:
+    """Return the classes (B,) to aim at in turn, the likeliest wrong one of x first.
+
+    Without targets that is None alone: any wrong class will do.
+
+    Raises EcgadvError for more targets than wrong classes, or a loss that knows none.
+    """
+    if targets == 0:
+        return [None]
+    if y.dim() > x.dim() - 2:
+        raise EcgadvError(f"targets={targets} for labels of several classes at once; give 0")
+    with torch.no_grad():
+        logits = forward(model, x, mask)
+    if loss in ("ce", "soft-margin") or not 1 <= targets < logits.shape[-1]:
+        raise EcgadvError(
+            f"targets={targets} with loss {loss!r} and {logits.shape[-1]} classes; give 0 to "
+            f"{logits.shape[-1] - 1} targets, and loss='margin' or 'dlr' with them"
+        )
+    others = logits.scatter(-1, y.unsqueeze(-1), -torch.inf)
+    return list(others.topk(targets).indices.unbind(-1))
 
 
 def search(

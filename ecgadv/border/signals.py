@@ -13,6 +13,8 @@ from ecgadv.threat import Threat
 
 Batch = tuple[Tensor, Tensor, Tensor | None]
 ROUNDED_SUM = 0.01  # soft labels may sum to 1 within this
+# Labels of several classes at once are plus or minus this, so that one-hot rows are never such.
+SIGN = 2
 STUCK = 0.5  # the share of values that a budget must be able to move
 
 
@@ -73,13 +75,19 @@ def signals(name: str, x: Tensor, *, stacked: bool = False) -> Tensor:
 
 
 def labels(name: str, y, x: Tensor, *, soft: bool = False) -> Tensor:
-    """Return one label for each sample of x, int64 (..., B), or the soft labels (..., B, K)."""
+    """Return one label for each sample of x, int64 (..., B), or the soft labels (..., B, K).
+
+    Labels of several classes at once come as signs, int8 (..., B, K) of -SIGN, 0 and SIGN: see
+    `attacks.gradient.misread`.
+    """
     samples = tuple(x.shape[:-2])
     y = _as_tensor(name, y)
     found = f"{name} is {y.dtype} of shape {tuple(y.shape)}, x of shape {tuple(x.shape)}"
     mend = f"give class numbers of shape {samples}"
     if y.is_complex() or y.layout != torch.strided:
         raise EcgadvError(f"{found}; {mend}")
+    if y.dtype == torch.int8 and y.shape[:-1] == samples and not bool((y % SIGN).any()):
+        return _own(y.to(x.device))
     if not y.is_floating_point():
         if y.shape != samples:
             raise EcgadvError(f"{found}; {mend}, such as one_hot.argmax(-1) or column.squeeze(-1)")
@@ -97,7 +105,13 @@ def labels(name: str, y, x: Tensor, *, soft: bool = False) -> Tensor:
 def labels_fit(y: Tensor, logits: Tensor) -> None:
     """Raise EcgadvError for labels that are no class of the logits, or no probabilities of all."""
     classes = logits.shape[-1]
-    if y.is_floating_point():
+    if y.dim() == logits.dim() and not y.is_floating_point():
+        if y.shape != logits.shape:
+            raise EcgadvError(
+                f"signs of labels of shape {tuple(y.shape)} do not match logits of shape "
+                f"{tuple(logits.shape)}; give one for each sample and label"
+            )
+    elif y.is_floating_point():
         if y.shape != logits.shape:
             raise EcgadvError(
                 f"soft labels of shape {tuple(y.shape)} do not match logits of shape "
