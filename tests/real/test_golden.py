@@ -64,6 +64,7 @@ def test_network(golden, given):
     close(model(free, mask), net["logits_of_x_without_zero_padding"])
 
 
+@pytest.mark.long
 def test_nsr(golden, given):
     model, x, mask = given
     wanted = golden["nsr_training"]
@@ -76,6 +77,7 @@ def test_nsr(golden, given):
     close(nsr.margin(logits, y), wanted["L2"])
 
 
+@pytest.mark.long
 def test_gated_ratios_of_any_labels(golden, given):
     model, x, mask = given
     wanted = golden["nsr_any_labels"]
@@ -90,6 +92,7 @@ def test_gated_ratios_of_any_labels(golden, given):
     close((slope * ~mask).sum((1, 2)), wanted["of_it_outside_the_mask"])
 
 
+@pytest.mark.long
 def test_cross_entropy_and_jacobian(golden, given):
     model, x, mask = given
     wanted = golden["cross_entropy"]
@@ -102,6 +105,7 @@ def test_cross_entropy_and_jacobian(golden, given):
     gradients_match(model, found, wanted["gradients"])
 
 
+@pytest.mark.long
 def test_one_step_of_adam(golden, given):
     _, x, mask = given
     for name, loss in (("ce", "cross_entropy"), ("nsr", "nsr"), ("jacobian24", "jacobian")):
@@ -182,6 +186,7 @@ def test_adversarial_training(golden, given, start):
     gradients_match(model, loss, wanted["gradients"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "kernel"),
     [("sap_released_2_plus_4_steps", "last-of-25"), ("sap_sum_repaired_2_plus_4_steps", "mean")],
