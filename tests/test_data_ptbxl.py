@@ -5,9 +5,10 @@ import csv
 import made_leads
 import numpy as np
 import pytest
+from loopback import Mirror, below, fake_files, with_sums
 
 from ecgadv import data
-from ecgadv.data import ptbxl
+from ecgadv.data import catalogue, describe, physionet, ptbxl
 from ecgadv.errors import EcgadvError
 
 # ecg_id: statements, patient, fold. Of normal ones 5 is on the list, 1 is not.
@@ -113,3 +114,23 @@ def test_files_that_are_missing_or_of_another_length(tmp_path):
         ptbxl.prepare(folder, tmp_path / "out.npz")
     with pytest.raises(EcgadvError, match="filename_hr"):
         ptbxl.read_database(folder / "ptbxl_database.csv", rate=500)
+
+
+@pytest.mark.usefixtures("quick_downloads")
+def test_fetch_takes_the_rate_asked_for_and_says_that_a_copy_is_a_part(tmp_path):
+    source = catalogue.source("ptb-xl")
+    signals = [
+        f"records100/00000/{n:05d}_lr.{kind}" for n in range(1, 12) for kind in ("hea", "dat")
+    ]
+    other = ["records500/00000/00001_hr.hea", "records500/00000/00001_hr.dat", "example.py"]
+    files = with_sums(fake_files([*source.files, *signals, *other]))
+    with Mirror(below(source.path, files)) as mirror:
+        done = physionet.fetch("ptb-xl", root=tmp_path, base=mirror.url, say=lambda line: None)
+    there = {path.relative_to(done.folder).as_posix() for path in done.folder.rglob("*.*")}
+    assert set(signals) <= there and not any("500" in name for name in there)
+    assert (done.records, done.new, done.published) == (11, 25, True)
+    assert "a part, 11 of 21,799 records" in "\n".join(done.summary())
+    said = "\n".join(describe.describe("ptb-xl", root=tmp_path))
+    assert "11 of 21,799: PART" in said and "`ecgadv data prepare ptb-xl` writes it" in said
+    rate500 = catalogue.source("ptb-xl-500")
+    assert rate500.lists(other[0]) and not rate500.lists(signals[0])

@@ -81,7 +81,7 @@ def tuning() -> tuple[Attack, ...]:
     """Return the attack by which strengths are chosen, on the validation part alone.
 
     The rule: of each defense's strengths that with the largest class-balanced accuracy of seed 0,
-    meant over no attack and these three levels; of equal ones the smallest strength.
+    averaged over no attack and these three levels; of equal ones the smallest strength.
     """
     options = {"steps": 20, "relative_step": 0.1, "early_stop": True}
     return (Attack("pgd-20", "pgd", TUNING_EPS, options, masked=True, nested=True),)
