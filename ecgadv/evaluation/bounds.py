@@ -55,7 +55,7 @@ def proved_margins(
     if threat.norm != "linf":
         raise EcgadvError(f"no bound for norm {threat.norm!r}: give a threat of norm 'linf'")
     layers = _layers(model, x)
-    signals.labels_fit(y, layers[-1][1])
+    signals.labels_fit(y, layers[-1][1].unsqueeze(0))  # one row, as logits have
     device = layers[0][0].device
     found = [torch.zeros(0, dtype=torch.float64)]
     for rows in torch.arange(len(x), device=x.device).split(batch_size):
