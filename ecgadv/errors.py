@@ -5,6 +5,10 @@ class EcgadvError(ValueError):
     """Bad input or missing data; its message names the value, what is allowed and the mend."""
 
 
+class NoGradientError(EcgadvError):
+    """A network has no gradient to its input, or one that is NaN."""
+
+
 # What a command tells in one line; anything else is a fault of the code, and keeps its traceback.
 TOLD = (EcgadvError, OSError, ModuleNotFoundError)
 

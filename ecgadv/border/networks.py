@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgadv.border.signals import labels_fit
-from ecgadv.errors import EcgadvError
+from ecgadv.errors import EcgadvError, NoGradientError
 
 _holders: dict[int, int] = {}  # id of a module that is held still -> the thread that does
 _lock = threading.Lock()
@@ -88,6 +88,9 @@ def attacked(
         if torch.is_inference_mode_enabled():
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.no_grad())
+        if isinstance(model, nn.Module) and any(isinstance(m, nn.RNNBase) for m in model.modules()):
+            # cuDNN has no backward of a recurrent layer in eval mode; torch's own has.
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
         stack.enter_context(frozen(model, train_mode=train_mode))
         yield Network(model, y, wait=wait)
 
@@ -163,7 +166,7 @@ def gradient_to(x: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
     if logits.requires_grad:
         (gradient,) = torch.autograd.grad(logits, x, weights, allow_unused=True)
     if gradient is None:
-        raise EcgadvError(
+        raise NoGradientError(
             "the network's logits have no gradient to its input, as after detach(), no_grad() or "
             "NumPy; let it compute with tensors throughout, or use spsa or boundary"
         )
@@ -176,7 +179,7 @@ def refuse_nan(gradient: Tensor) -> None:
     The sign of NaN is 0, so a broken gradient would look like robustness.
     """
     if bool(gradient.isnan().any()):
-        raise EcgadvError(
+        raise NoGradientError(
             "the network's input gradient became NaN during the attack; check its weights and "
             "operations (a square root or a logarithm at 0 is the usual cause)"
         )

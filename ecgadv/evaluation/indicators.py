@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ecgadv.attacks.gradient import LOSSES, input_gradient
+from ecgadv.attacks.gradient import LOSSES, input_gradient, misread
 from ecgadv.border import arrays, options, signals
 from ecgadv.border.arrays import HELD, NOT_ATTACKED
 from ecgadv.border.networks import attacked
@@ -138,7 +138,7 @@ def zero_gradients(
         gradient = torch.where(mask, gradient, 0.0)
     flat = gradient.flatten(-2)
     usable = (flat != 0).any(-1) & flat.isfinite().all(-1)
-    right = logits.argmax(-1) == y
+    right = ~misread(logits, y)
     share = _mean((~usable[right]).cpu().numpy())
     return Indicator(f"zero gradients ({loss})", share, threshold, int(right.sum()))
 

@@ -1,0 +1,137 @@
+"""The attacks of `evaluate` by name, and the cascades made of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ecgadv import attacks
+from ecgadv.errors import EcgadvError
+
+MOST_TARGETS = 9  # as AutoAttack (Croce and Hein, ICML 2020) has it
+SUITES = ("standard", "fast")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One attack of a cascade.
+
+    Attributes:
+        name: what the report calls it.
+        attack: called as `attack(model, x, y, threat, mask=..., generator=...)`.
+        beside: attack all examples, not only those that the steps before left.
+        nearest: look for the smallest perturbation, once for all levels of eps.
+        blind: it sees no gradient of the network, so that it should break nothing that is left.
+    """
+
+    name: str
+    attack: Callable[..., Tensor]
+    beside: bool = False
+    nearest: bool = False
+    blind: bool = False
+
+
+def steps(
+    wanted: str | Sequence, classes: int, *, norm: str, signs: bool, surrogates: Sequence = ()
+) -> list[Step]:
+    """Return the steps of a suite by name, or those of a list.
+
+    Arguments:
+        wanted: "standard", "fast", or names, functions, and pairs of a name and a function.
+        classes: K.
+        norm: of the threat.
+        signs: whether labels are several classes at once.
+        surrogates: networks on which examples are crafted to transfer, after the others.
+
+    Raises EcgadvError for what is no attack, two of one name, or one that norm or task forbid.
+    """
+    named = _named(classes, norm=norm, signs=signs)
+    if isinstance(wanted, str) and wanted in SUITES:
+        fast = ["apgd-margin", "fmn"]
+        wanted = fast if wanted == "fast" else [n for n in named if n not in ("noise", "spsa")]
+    elif isinstance(wanted, str):
+        raise EcgadvError(
+            f"attacks is {wanted!r}; give one of {', '.join(SUITES)}, or a list of {list(named)} "
+            "and of functions of your own"
+        )
+    found = [_step(entry, named) for entry in wanted]
+    found += [_transfer(n, surrogate) for n, surrogate in enumerate(surrogates, start=1)]
+    names = [step.name for step in found]
+    if not names or len(set(names)) < len(names):
+        raise EcgadvError(f"attacks are {names}; give at least one, each with a name of its own")
+    return found
+
+
+def _named(classes: int, *, norm: str, signs: bool) -> dict[str, Step]:
+    """Return what there is for this task and norm, in the order of the cascade."""
+    targets = 0 if signs else min(classes - 1, MOST_TARGETS)
+    aimed = targets > 1
+    found = {"apgd-ce": partial(attacks.apgd, steps=100, loss="ce")}
+    if classes >= 3 and not signs:
+        aims = targets if classes >= 4 else 0
+        found["apgd-dlr"] = partial(attacks.apgd, steps=100, loss="dlr", targets=aims)
+    options = {"targets": targets} if aimed else {"restarts": 2}
+    found["apgd-margin"] = partial(attacks.apgd, steps=100, **options)
+    found["fmn"] = partial(attacks.fmn, steps=50, targets=targets if aimed else 0)
+    found["square"] = partial(attacks.square, queries=1000)
+    if norm == "linf":
+        found["sap"] = _sap
+        found["spsa"] = _spsa
+    found["noise"] = attacks.uniform_noise
+    more = {
+        "fmn": {"nearest": True},
+        "sap": {"beside": True},
+        **{name: {"blind": True} for name in ("square", "spsa", "noise")},
+    }
+    return {name: Step(name, attack, **more.get(name, {})) for name, attack in found.items()}
+
+
+def _step(entry, named: dict[str, Step]) -> Step:
+    if isinstance(entry, str):
+        if entry not in named:
+            raise EcgadvError(f"no attack {entry!r} for this task; choose among {list(named)}")
+        return named[entry]
+    pair = entry if isinstance(entry, tuple | list) else (_name(entry), entry)
+    if len(pair) != 2 or not isinstance(pair[0], str) or not callable(pair[1]):
+        raise EcgadvError(f"attack {entry!r}; give a name, a function, or a pair of both")
+    return Step(*pair)
+
+
+def _name(attack) -> str:
+    return getattr(attack, "__name__", None) or getattr(
+        getattr(attack, "func", None), "__name__", type(attack).__name__
+    )
+
+
+def _transfer(number: int, surrogate) -> Step:
+    def crafted(model, x, y, threat, *, mask, generator):
+        return attacks.apgd(surrogate, x, y, threat, steps=100, mask=mask, generator=generator)
+
+    return Step(f"transfer-{number}", crafted, blind=True)
+
+
+def _sap(model, x, y, threat, **given):
+    return attacks.sap(
+        *(model, x, y, threat),
+        pgd_steps=20,
+        smooth_steps=40,
+        loss="margin",
+        restarts=2,
+        step_size=_pace(threat),
+        **given,
+    )
+
+
+def _spsa(model, x, y, threat, **given):
+    pace = _pace(threat)
+    return attacks.spsa(
+        *(model, x, y, threat), steps=40, samples=32, step_size=pace, delta=pace / 5, **given
+    )
+
+
+def _pace(threat) -> float:
+    """Return a fifth of the largest eps, or the least float above 0."""
+    tiny = torch.finfo(torch.float32).tiny
+    return max(float(torch.as_tensor(threat.eps).max()) / 5, tiny)
