@@ -5,7 +5,12 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 # Imported at first use: the command line answers `--help` without torch.
-_OFFERED = {"evaluate": "ecgadv.evaluation.evaluate", "Report": "ecgadv.evaluation.report"}
+_OFFERED = {
+    "Report": "ecgadv.evaluation.report",
+    "evaluate": "ecgadv.evaluation.evaluate",
+    "list_models": "ecgadv.experiments.released",
+    "load_model": "ecgadv.experiments.released",
+}
 
 
 def __getattr__(name: str):

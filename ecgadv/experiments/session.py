@@ -84,9 +84,13 @@ class Session:
 
 def fresh_model(config: Config, dataset: data.Dataset, seed: int) -> nn.Module:
     """Return the config's network with the initial weights of `seed`."""
-    options = {"classes": len(dataset.classes), **config.model_options}
+    return _built(config, len(dataset.classes), dataset.x.shape[-1], seed)
+
+
+def _built(config: Config, classes: int, length: int, seed: int) -> nn.Module:
+    options = {"classes": classes, **config.model_options}
     if config.model in models.FIXED_LENGTH:
-        options["length"] = dataset.x.shape[-1]
+        options["length"] = length
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return models.build(config.model, **options)
@@ -99,7 +103,12 @@ def load_model(config: Config, dataset: data.Dataset, weights: Path) -> nn.Modul
 
     Raises EcgadvError if the file is damaged or holds another network.
     """
-    model, source = fresh_model(config, dataset, 0), source_of(weights)
+    return load_weights(config, weights, len(dataset.classes), dataset.x.shape[-1])
+
+
+def load_weights(config: Config, weights: Path, classes: int, length: int) -> nn.Module:
+    """Return the same for signals of `length` values, where the data set is not at hand."""
+    model, source = _built(config, classes, length, 0), source_of(weights)
     content = source.read(weights.name)
     with source.told(weights.name):
         model.load_state_dict(load(content))
