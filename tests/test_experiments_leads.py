@@ -115,11 +115,10 @@ def test_each_defense_trains_and_its_record_says_where_it_was_tested(tiny):
     )
     networks = [twelve_leads.config_of(base, "cross-entropy")]
     networks += [
-        twelve_leads.config_of(base, name, strengths[0], steps=2, projections=1)
+        twelve_leads.config_of(base, name, strengths[0], warmup=1, steps=2, projections=1)
         for name, strengths in twelve_leads.STRENGTHS.items()
     ]
     for config in networks:
-        config = replace(config, schedule=replace(config.schedule, warmup=1))
         train_missing(config, [0], session)
         record = run_once(replace(config, attacks=attacks), 0, session)
         found = record.metrics["attacks"]
@@ -147,3 +146,18 @@ def test_all_attacks_of_a_network_share_their_levels(profile):
         if config.label.endswith(("/faithful", "/corrected")):
             shared = set.intersection(*(set(attack.eps) for attack in config.attacks))
             assert shared == set(config.attacks[-1].eps)
+
+
+def test_eps_is_told_in_the_attacks_own_unit(tmp_path, monkeypatch):
+    import recorded
+
+    volts = [replace(attack, unit="uV") for attack in recorded.ATTACKS]
+    for label, attacks in (("microvolts", volts), ("faithful", recorded.ATTACKS)):
+        recorded.install("twelve-leads", monkeypatch.setattr, attacks=tuple(attacks))
+        config = recorded.planned("twelve-leads", "compact", f"folds/resnet/ce/{label}")
+        recorded.write_record(tmp_path, config)
+        (result,) = recorded.load([Store(tmp_path)], "twelve-leads", "compact").all
+        assert result.unit == ("uV" if label == "microvolts" else "")
+        monkeypatch.undo()
+        for folder in tmp_path.iterdir():
+            folder.rename(tmp_path.parent / f"{label}-{folder.name}")

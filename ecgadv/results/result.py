@@ -88,7 +88,13 @@ class Result:
 
     @property
     def unit(self) -> str:
-        """What one unit of the signal is, such as uV; empty where a record does not say."""
+        """What eps is in: the unit that all attacks have of their own, or that of the signal.
+
+        Empty where a record does not say.
+        """
+        own = {attack.get("unit", "") for attack in self.config["attacks"]}
+        if len(own) == 1 and own != {""}:
+            return own.pop()
         return self.records[0].run["data"].get("unit", "")
 
     @property

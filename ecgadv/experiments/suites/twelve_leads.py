@@ -61,12 +61,14 @@ def config_of(
     strength: float | None = None,
     *,
     corrected: bool = False,
+    warmup: int = 10,
     steps: int = 20,
     projections: int = 0,
 ) -> Config:
     """Return one network of a profile, whose undefended one is `base`.
 
     Args:
+        warmup: epochs before the defense sets in.
         projections: of the Jacobian penalty, see `ecgadv.defenses.jacobian`; 0 in the paper.
     """
     loss = defense_of(defense, strength, corrected=corrected, steps=steps)
@@ -74,7 +76,8 @@ def config_of(
         loss = replace(loss, options={**loss.options, "projections": projections})
     name = SHORT.get(defense, defense) + ("" if strength is None else f"-{strength:g}")
     split, network = base.label.split("/")[:2]
-    warmup = 0 if defense == "cross-entropy" else round(base.schedule.epochs / 7)
+    if defense == "cross-entropy":
+        warmup = 0
     return replace(
         base,
         label=f"{split}/{network}/{name}/{'corrected' if corrected else 'faithful'}",
@@ -168,7 +171,7 @@ def compact() -> Plan:
             "100 Hz, patients apart",
             "32 channels and six blocks instead of 64 and eight, no stride or pooling before them",
             "15 epochs of four fifths of the class-balanced draws at a one-cycle rate up to 0.003, "
-            "the first two with the warm-up loss, instead of 70 at 0.001 with ten",
+            "the first five with the warm-up loss, instead of 70 at 0.001 with ten",
             "no random shift in training, as no recording is shorter than the input",
             "the Jacobian's squared norm is estimated from one random vector a record",
             "the training attack: 5 steps of 0.8 eps instead of 20 of 0.2 eps",
@@ -176,10 +179,10 @@ def compact() -> Plan:
             "20 + 40 instead of 100 + 200",
         ),
     )
-    cheap = {"steps": 5, "projections": 1}
+    cheap = {"warmup": 5, "steps": 5, "projections": 1}
     authors = [
         config_of(base, "cross-entropy"),
-        config_of(base, "nsr", NSR_BETA),
+        config_of(base, "nsr", NSR_BETA, **cheap),
         config_of(base, "jacobian", JACOBIAN_BETA, **cheap),
         config_of(base, "adversarial", TRAINING_EPS, **cheap),
     ]
@@ -215,17 +218,17 @@ def demo() -> Plan:
         model="resnet18a",
         defense=Defense("cross-entropy", masked=True),
         schedule=Schedule(
-            epochs=4,
-            batch_size=36,
+            epochs=10,
+            batch_size=18,
             optimizer="adam",
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             rate="one-cycle",
         ),
-        model_options={"width": 8, "blocks": 5, "pool": False},
+        model_options={"width": 12, "blocks": 5, "stride": 1, "pool": False},
         attacks=attacks_of(steps=10, sap_steps=(5, 10)),
     )
     return [
         (config_of(base, "cross-entropy"), 1),
-        (config_of(base, "nsr", NSR_BETA), 1),
-        (config_of(base, "adversarial", 0.03, steps=3), 1),
+        (config_of(base, "nsr", NSR_BETA, warmup=5), 1),
+        (config_of(base, "adversarial", 0.03, warmup=2, steps=3), 1),
     ]
