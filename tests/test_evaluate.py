@@ -10,6 +10,7 @@ from torch import nn
 import ecgadv
 from ecgadv import attacks
 from ecgadv.attacks import apgd, fgsm
+from ecgadv.evaluation import suite
 from ecgadv.evaluation.report import Report
 from ecgadv.evaluation.robustness import attack_flags
 from ecgadv.threat import Threat
@@ -91,14 +92,14 @@ def test_each_attack_meets_what_those_before_it_left():
 
 
 def test_the_suites_by_number_of_classes():
-    little = {"x": X[:2], "eps": 0.0}
+    def names(classes, wanted="standard", *, norm="linf", signs=False):
+        return [step.name for step in suite.steps(wanted, classes, norm=norm, signs=signs)]
+
     every = ["apgd-ce", "apgd-dlr", "apgd-margin", "fmn", "square", "sap"]
-    labels = {k: Flat(k)(X[:2]).argmax(-1) for k in (2, 3, 4)}
-    got = {k: evaluate(Flat(k), y=labels[k], attacks="standard", **little).attacks for k in labels}
-    assert got == {2: [n for n in every if n != "apgd-dlr"], 3: every, 4: every}
-    l2 = evaluate(y=labels[3], attacks="standard", norm="l2", **little)
-    assert l2.attacks == every[:-1]
-    assert evaluate(y=labels[3], attacks="fast", **little).attacks == ["apgd-margin", "fmn"]
+    assert names(2) == names(5, signs=True) == [n for n in every if n != "apgd-dlr"]
+    assert names(3) == names(4) == every
+    assert names(3, norm="l2") == every[:-1]
+    assert names(3, "fast") == ["apgd-margin", "fmn"]
 
 
 def three_labels():
@@ -289,6 +290,7 @@ def test_the_card_says_it_in_words(plain):
     text = str(plain)
     assert text.startswith("100.0 % (100.0 to 100.0) of 40 examples are read right")
     assert "checks of the attack passed" in text and "µV" not in text
+    assert repr(plain) == text == str(evaluate())
     report = evaluate(unit="mV", groups=np.arange(40) // 4, attacks=[("<mine>", fgsm)])
     page = report._repr_html_()
     assert "&lt;mine&gt;" in page and "<mine>" not in page

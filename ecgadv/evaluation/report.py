@@ -17,7 +17,7 @@ NOBODY = -1
 SPENT = ("forward", "backward", "seconds")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The robustness of one network on N examples, under A attacks at E levels of eps.
 
@@ -187,7 +187,7 @@ class Report:
                 f"{path} is no report that can be read: {files.why(error)}"
             ) from error
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return as_text(self)
 
     def _repr_html_(self) -> str:
