@@ -9,7 +9,7 @@ import os
 import sys
 
 from ecgadv import __version__
-from ecgadv.cli import data, figures, records, release, run, status, verify
+from ecgadv.cli import check, data, figures, records, release, run, status, verify
 from ecgadv.errors import TOLD, one_line
 
 FAILED, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
@@ -63,6 +63,6 @@ def _parser():
     )
     parser.add_argument("--version", action="version", version=f"ecgadv {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (data, run, status, records, verify, release, figures):
+    for command in (data, run, status, records, verify, check, release, figures):
         command.add(commands)
     return parser

@@ -1,0 +1,170 @@
+"""Adversarial examples that somebody else made against a released network, checked.
+
+A file is an .npz of `id` (n,), positions in the data set as the record's examples.npz has them, `x`
+(n, C, L) float32, and `about`, JSON with the record's key, eps, and who made it. What holds up is
+told as the accuracy that it leaves, beside the one that the record's own attacks leave.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ecgadv import data, files
+from ecgadv.border import arrays, options
+from ecgadv.errors import EcgadvError
+from ecgadv.evaluation.metrics import robust_accuracy
+from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED, predict, worst_case
+from ecgadv.experiments.config import from_dict
+from ecgadv.experiments.exposure import threat
+from ecgadv.experiments.session import load_model
+from ecgadv.experiments.store import Record
+
+NEEDED = ("record", "eps", "author", "attack")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Examples against the network of a record.
+
+    Attributes:
+        record: its key.
+        eps: the budget in the unit of the data, one of the record's.
+        author, attack: who made them, and how, in a few words.
+        id: positions of the beats in the data set, int64 (n,).
+        x: the examples, float32 (n, C, L).
+    """
+
+    record: str
+    eps: float
+    author: str
+    attack: str
+    id: np.ndarray
+    x: np.ndarray
+
+    def save(self, path: Path | str) -> None:
+        """Write the file that `ecgadv check` reads."""
+        about = {name: getattr(self, name) for name in NEEDED}
+        found = {"id": self.id, "x": np.asarray(self.x, np.float32)}
+        found["about"] = np.array(json.dumps(about))
+        files.write(Path(path), files.dump_arrays(found, compressed=True))
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a submission amounts to, among the examples that all of the record's attacks met.
+
+    Attributes:
+        n: examples handed in.
+        broken: of them, misread.
+        new: of them, misread and held under every attack of the record.
+        before, after: accuracy in the worst case, without and with the submission.
+        examples: how many the accuracies are of.
+    """
+
+    record: str
+    eps: float
+    author: str
+    attack: str
+    n: int
+    broken: int
+    new: int
+    before: float
+    after: float
+    examples: int
+
+    def lines(self) -> list[str]:
+        """Return what the command prints."""
+        return [
+            f"{self.n} examples of {self.author} ({self.attack}) against {self.record} at eps "
+            f"{self.eps:g}: all within the budget",
+            f"  {self.broken} are misread, {self.new} of which every attack of the record left",
+            f"  robust accuracy {100 * self.after:.2f} %, released worst case "
+            f"{100 * self.before:.2f} %, of {self.examples} examples",
+        ]
+
+    def save(self, path: Path | str) -> None:
+        """Write it as JSON, for the leaderboard."""
+        files.write(Path(path), (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+
+def read(path: Path | str) -> Submission:
+    """Return the submission of a file; EcgadvError if it is none."""
+    try:
+        found = files.parse_arrays(Path(path).read_bytes())
+        about = json.loads(str(found["about"]))
+        known = {name: about[name] for name in NEEDED}
+        index, x = arrays.whole("id", found["id"]), arrays.array("x", found["x"])
+    except files.DAMAGED as error:
+        raise EcgadvError(
+            f"{path} is no submission ({files.why(error)}); write it by Submission(...).save"
+        ) from error
+    known["eps"] = options.size("eps", known["eps"])
+    if not all(isinstance(known[name], str) for name in ("record", "author", "attack")):
+        raise EcgadvError(f"{path}: record, author and attack are texts")
+    if x.ndim != 3 or index.shape != x.shape[:1] or not len(x):
+        raise EcgadvError(
+            f"{path} has id of shape {index.shape} and x of shape {x.shape}; give (n,), (n, C, L)"
+        )
+    return Submission(**known, id=index, x=x.astype(np.float32))
+
+
+def check(made: Submission, record: Record) -> Verdict:
+    """Return what a submission amounts to.
+
+    Each example must be of a test beat, each beat come once, and lie within eps and the range of
+    the data; padding stays as it is where the record's attacks left it alone.
+
+    Raises EcgadvError for the first example that breaks a rule, and where the data set or the
+    weights are not at hand.
+    """
+    config, examples = from_dict(record.config), record.examples()
+    dataset = data.load(config.dataset)
+    if dataset.fingerprint != record.run["data"]["fingerprint"]:
+        raise EcgadvError(f"record {record.key} was made on other data than is here")
+    attacks = [
+        attack for attack in config.attacks if f"held/{attack.name}/{made.eps:g}" in examples
+    ]
+    held = {a.name: examples[f"held/{a.name}/{made.eps:g}"] for a in attacks}
+    if not held:
+        levels = sorted({eps for attack in config.attacks for eps in attack.eps})
+        raise EcgadvError(f"record {record.key} has no eps {made.eps:g}; it has {levels}")
+    _known_once(made.id, examples["id"])
+    place = {int(beat): row for row, beat in enumerate(examples["id"])}
+    rows = np.array([place[int(beat)] for beat in made.id])
+    x = torch.from_numpy(dataset.x[made.id])
+    if made.x.shape != tuple(x.shape):
+        raise EcgadvError(f"x has shape {made.x.shape}; the beats have {tuple(x.shape)}")
+    kept = all(attack.masked for attack in attacks)
+    mask = torch.from_numpy(dataset.mask(made.id)) if kept else None
+    x_adv = torch.from_numpy(made.x)
+    threat(dataset.unit, made.eps).check(x_adv, x, mask)
+    model = load_model(config, dataset, record.weights)
+    read_as = predict(model, x_adv, mask=mask).argmax(1).numpy()
+    broken = read_as != dataset.y[made.id]
+    met = np.all([flags != NOT_ATTACKED for flags in held.values()], axis=0)
+    before = worst_case(held, among=met)
+    after = before.copy()
+    after[rows[broken & met[rows]]] = BROKEN
+    y, k = examples["label"].astype(np.int64), len(dataset.classes)
+    accuracies = [robust_accuracy(flags, y, k) for flags in (before, after)]
+    return Verdict(
+        *(made.record, made.eps, made.author, made.attack),
+        n=len(rows),
+        broken=int(broken.sum()),
+        new=int((after < before).sum()),
+        before=accuracies[0],
+        after=accuracies[1],
+        examples=int(met.sum()),
+    )
+
+
+def _known_once(given: np.ndarray, test: np.ndarray) -> None:
+    strange = ~np.isin(given, test)
+    if strange.any():
+        raise EcgadvError(f"id {given[strange][0]} is no test example of the record")
+    beats, times = np.unique(given, return_counts=True)
+    if (times > 1).any():
+        raise EcgadvError(f"id {beats[times > 1][0]} is there {times.max()} times; give it once")

@@ -1,0 +1,102 @@
+"""Submissions against a record: what they leave, and each rule that they may break."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from strangers import refused
+
+from ecgadv import cli
+from ecgadv.attacks import pgd
+from ecgadv.experiments.config import from_dict
+from ecgadv.experiments.exposure import threat
+from ecgadv.experiments.run import run_once
+from ecgadv.experiments.session import Session, load_model
+from ecgadv.experiments.store import Store
+from ecgadv.experiments.submission import Submission, check, read
+
+EPS = 0.05
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    """A record of the tiny suite under noise, once of a few examples alone."""
+    import tiny
+
+    noise = tiny.ATTACKS[0]
+    few = replace(noise, name="few", per_class=4)
+    config = replace(tiny.PLAIN, attacks=(noise, few))
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.install(tiny.dataset(), patch.setattr)
+        return run_once(config, 0, Session(Store(tmp_path_factory.mktemp("runs")), released=None))
+
+
+@pytest.fixture
+def made(record, beats, tiny_suite):
+    """Strong examples of all test beats."""
+    index = record.examples()["id"]
+    x, y = torch.from_numpy(beats.x[index]), torch.from_numpy(beats.y[index])
+    model = load_model(from_dict(record.config), beats, record.weights)
+    options = {"steps": 20, "step_size": 0.01, "loss": "margin"}
+    x_adv = pgd(model, x, y, threat(beats.unit, EPS), random_start=False, **options)
+    return Submission(record.key, EPS, "A. Author", "PGD-20", index, x_adv.numpy())
+
+
+def test_what_it_leaves_is_counted_beside_the_record(record, made, beats):
+    examples, verdict = record.examples(), check(made, record)
+    model = load_model(from_dict(record.config), beats, record.weights)
+    with torch.no_grad():
+        wrong = model(torch.from_numpy(made.x)).argmax(-1).numpy() != examples["label"]
+    assert verdict.broken == wrong.sum() and verdict.n == len(wrong)
+    flags = [examples[f"held/{name}/{EPS:g}"] for name in ("noise", "few")]
+    met = flags[1] != 255
+    before = (flags[0] & flags[1])[met]
+    assert verdict.examples == met.sum() == 20 < verdict.n
+    assert verdict.new == (before.astype(bool) & wrong[met]).sum() > 0
+    # Four of each class, and as many of each in the test: no weights matter.
+    assert verdict.before == pytest.approx(before.mean())
+    assert verdict.after == pytest.approx((before & ~wrong[met]).mean())
+
+
+def test_a_file_is_written_read_and_checked(record, made, tmp_path, capsys):
+    made.save(tmp_path / "mine.npz")
+    again = read(tmp_path / "mine.npz")
+    assert np.array_equal(again.x, made.x) and again.author == "A. Author"
+    words = [str(tmp_path / "mine.npz"), "--out", str(tmp_path / "verdict.json")]
+    assert cli.main(["check", *words, "--runs", str(record.path.parent)]) == 0
+    verdict = check(made, record)
+    assert f"robust accuracy {100 * verdict.after:.2f} %" in capsys.readouterr().out
+    assert json.loads((tmp_path / "verdict.json").read_text())["new"] == verdict.new
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"x": lambda m: m.x + 0.03}, "over the budget"),
+        ({"x": lambda m: np.where(m.x > 0.5, np.nan, m.x)}, "not finite"),
+        ({"x": lambda m: m.x[..., :-1]}, r"x has shape .* the beats have"),
+        ({"id": lambda m: np.r_[m.id[1], m.id[1:]]}, "is there 2 times; give it once"),
+        ({"id": lambda m: np.r_[10**6, m.id[1:]]}, "id 1000000 is no test example"),
+        ({"eps": lambda m: 0.07}, r"has no eps 0.07; it has \[0.05, 0.1\]"),
+    ],
+)
+def test_a_rule_that_is_broken_is_named(record, made, change, words):
+    change = {name: value(made) for name, value in change.items()}
+    refused(words, check, replace(made, **change), record)
+
+
+def test_bounds_are_kept(record, made, beats):
+    x = beats.x[made.id] - 0.04
+    refused("below low", check, replace(made, x=x), record)
+
+
+def test_what_is_no_submission_is_told(tmp_path, made):
+    (tmp_path / "mine.npz").write_bytes(b"PK")
+    refused("is no submission", read, tmp_path / "mine.npz")
+    refused("is no submission", read, tmp_path / "none.npz")
+    replace(made, id=made.id[1:]).save(tmp_path / "mine.npz")
+    refused(r"give \(n,\), \(n, C, L\)", read, tmp_path / "mine.npz")
+    replace(made, eps=-1.0).save(tmp_path / "mine.npz")
+    refused("eps is -1.0", read, tmp_path / "mine.npz")
