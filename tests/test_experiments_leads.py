@@ -15,6 +15,7 @@ from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Store
 from ecgadv.experiments.suites import twelve_leads
 from ecgadv.models import build
+from ecgadv.results import names
 from ecgadv.threat import Threat
 
 PROFILES = ("paper", "compact", "demo")
@@ -54,6 +55,12 @@ def test_other_attacks_and_other_recordings_share_the_weights():
     own = [c for c in plan if c.label.split("/")[2] == "nsr-1"]
     assert len({training_key(c, 0, "data") for c in own}) == 1
     assert len({run_key(c, 0, "data") for c in own}) == len(own) > 4
+
+
+def test_an_axis_says_what_eps_is_a_share_of():
+    assert names.axis("lead maximum") == "eps (share of the lead's maximum)"
+    assert names.axis("normalised") == names.axis("") == "eps (share of the beat's range)"
+    assert names.axis("uV") == "eps (µV)"
 
 
 def test_budgets_by_lead_and_by_voltage():

@@ -75,7 +75,9 @@ def level(eps: float, unit: str) -> str:
 def axis(unit: str) -> str:
     """Return the label of an axis of noise levels."""
     name = words()["units"].get(unit)
-    return f"eps ({name.strip()})" if name else "eps (share of the beat's range)"
+    if name:
+        return f"eps ({name.strip()})"
+    return f"eps (share of {words()['shares'].get(unit, words()['shares']['normalised'])})"
 
 
 def _defense(kind: str, experiment: str) -> dict[str, Any]:
