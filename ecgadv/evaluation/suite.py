@@ -71,10 +71,13 @@ def _named(classes: int, *, norm: str, signs: bool) -> dict[str, Step]:
     found = {"apgd-ce": partial(attacks.apgd, steps=100, loss="ce")}
     if classes >= 3 and not signs:
         aims = targets if classes >= 4 else 0
-        found["apgd-dlr"] = partial(attacks.apgd, steps=100, loss="dlr", targets=aims)
-    options = {"targets": targets} if aimed else {"restarts": 2}
+        found["apgd-dlr"] = partial(attacks.apgd, steps=100, loss="dlr", targets=aims, restarts=2)
+    options = {"targets": targets if aimed else 0, "restarts": 2}
     found["apgd-margin"] = partial(attacks.apgd, steps=100, **options)
-    found["fmn"] = partial(attacks.fmn, steps=50, targets=targets if aimed else 0)
+    # The margin's slope can vanish where that of its ratio does not: on a network under paper B's
+    # penalty the ratio finds perturbations half as large.
+    near = "dlr" if classes >= 4 and not signs else "margin"
+    found["fmn"] = partial(attacks.fmn, steps=100, targets=targets if aimed else 0, loss=near)
     found["square"] = partial(attacks.square, queries=1000)
     if norm == "linf":
         found["sap"] = _sap
