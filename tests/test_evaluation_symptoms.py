@@ -45,7 +45,7 @@ def honest():
 
 def failed(model, **options):
     options = {"eps": [0.1, 0.3], "attacks": ["apgd-ce", "apgd-margin", "square"], **options}
-    report = ecgadv.evaluate(model, X, Y, **options)
+    report = ecgadv.evaluate(model, X[:60], Y[:60], **options)
     return {indicator.name for indicator in report.failed}
 
 

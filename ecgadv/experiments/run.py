@@ -26,7 +26,7 @@ from ecgadv.files import dump_arrays, sha256
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.training import OutOfTime, Samples, train
 
-# Defenses by name; "adversarial" is built apart, since its loss needs an attack.
+# Defenses by name; "adversarial" and "trades" are built apart, since their losses need an attack.
 LOSSES = {
     "cross-entropy": defenses.cross_entropy.loss,
     "jacobian": defenses.jacobian.loss,
@@ -60,6 +60,11 @@ def build_loss(config: Config, unit: str, generator: torch.Generator) -> Callabl
         return partial(
             defenses.adversarial.loss, attack=partial(attack, keep="last", **options), **own
         )
+    if config.defense.name == "trades":
+        own = {"beta": options.pop("beta")} if "beta" in options else {}
+        attack = partial(ATTACKS["pgd"], threat=threat(unit, options.pop("eps")), **options)
+        attack = partial(attack, generator=generator, keep="last")
+        return partial(defenses.trades.loss, attack=attack, **own)
     return partial(LOSSES[config.defense.name], **options)
 
 
