@@ -1,5 +1,7 @@
 """`ecgadv.evaluate`: closed forms on linear networks, strange input, files, interruptions."""
 
+from functools import partial
+
 import numpy as np
 import pandas
 import pytest
@@ -9,14 +11,19 @@ from torch import nn
 
 import ecgadv
 from ecgadv import attacks
-from ecgadv.attacks import apgd, fgsm
+from ecgadv.attacks import apgd, fgsm, fmn
 from ecgadv.evaluation import suite
 from ecgadv.evaluation.report import Report
 from ecgadv.evaluation.robustness import attack_flags
+from ecgadv.evaluation.suite import Step
 from ecgadv.threat import Threat
 
 EPS = [0.05, 0.2]
-QUICK = ["apgd-margin", "fmn"]
+QUICK = [
+    Step("apgd-margin", partial(apgd, steps=20)),
+    Step("fmn", partial(fmn, steps=20, targets=2), nearest=True),
+]
+SIGNS = [QUICK[0], Step("fmn", partial(fmn, steps=20), nearest=True)]
 
 
 def beats(n=40):
@@ -122,7 +129,7 @@ def test_several_labels_at_once(success):
     else:
         right, nearest = hit[:, success], far[:, success]
     eps = float(np.median(nearest)) * 1.001
-    report = evaluate(network, y=y, eps=eps, task="multilabel", success=success)
+    report = evaluate(network, y=y, eps=eps, task="multilabel", success=success, attacks=SIGNS)
     np.testing.assert_array_equal(report.right, right)
     np.testing.assert_array_equal(report.held(eps), right & (nearest > eps))
     found = report.labels()
@@ -276,9 +283,7 @@ def test_recurrent_networks_are_attacked_without_cudnn():
 
 def test_surrogates_lend_their_gradients():
     """The network shows none of its own."""
-    report = evaluate(
-        lambda x: Flat()(x).detach(), attacks=["apgd-margin"], surrogates=[Flat()], eps=0.2
-    )
+    report = evaluate(lambda x: Flat()(x).detach(), attacks=QUICK[:1], surrogates=[Flat()], eps=0.2)
     assert report.attacks == ["apgd-margin", "transfer-1"]
     np.testing.assert_array_equal(report.held(0.2), distances() > 0.2)
     assert "apgd-margin did not run" in str(report) and (report.flags[0] == 255).all()

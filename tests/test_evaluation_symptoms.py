@@ -1,10 +1,14 @@
 """Planted defenses are flagged, honest networks are not."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
 import ecgadv
+from ecgadv.attacks import apgd, pgd, square
+from ecgadv.evaluation.suite import Step
 
 
 def data():
@@ -31,7 +35,7 @@ def trained(kind):
         }
         network = nn.Sequential(*layers[kind])
         optimizer = torch.optim.Adam(network.parameters(), 1e-2)
-        for _ in range(60):
+        for _ in range(40):
             optimizer.zero_grad()
             nn.functional.cross_entropy(network(X), Y).backward()
             optimizer.step()
@@ -43,16 +47,21 @@ def honest():
     return {kind: trained(kind) for kind in ("mlp", "cnn")}
 
 
+QUICK = [
+    Step("apgd", partial(apgd, steps=20, targets=2)),
+    Step("square", partial(square, queries=60), blind=True),
+]
+
+
 def failed(model, **options):
-    options = {"eps": [0.1, 0.3], "attacks": ["apgd-ce", "apgd-margin", "square"], **options}
-    report = ecgadv.evaluate(model, X[:60], Y[:60], **options)
+    report = ecgadv.evaluate(model, X[:40], Y[:40], **{"eps": 0.2, "attacks": QUICK, **options})
     return {indicator.name for indicator in report.failed}
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn"])
 def test_honest_networks_pass(honest, kind):
     assert failed(honest[kind]) == set()
-    assert failed(honest[kind], eps=2.0, norm="l2", attacks="fast") == set()
+    assert failed(honest[kind], eps=1.0, norm="l2", attacks=QUICK[:1]) == set()
 
 
 class Rounded(torch.autograd.Function):
@@ -92,7 +101,7 @@ PLANTED = {
 def test_a_planted_defense_is_flagged(honest, name):
     plant, sign = PLANTED[name]
     torch.manual_seed(0)
-    assert sign in failed(lambda x: plant(honest["mlp"], x), eps=0.1, attacks=["apgd-ce"])
+    assert sign in failed(lambda x: plant(honest["mlp"], x), eps=0.1, attacks=QUICK[:1])
 
 
 def test_a_dead_relu_is_flagged(honest):
@@ -100,17 +109,13 @@ def test_a_dead_relu_is_flagged(honest):
         def forward(self, x):
             return honest["mlp"](x) + 1e6 * torch.relu(-1 - x.square()).sum((1, 2))[:, None]
 
-    assert failed(Dead(), eps=0.1, attacks="fast") == set()  # it does no harm beside the others
+    assert failed(Dead(), eps=0.1, attacks=QUICK[:1]) == set()  # it does no harm beside the others
     dead = nn.Sequential(nn.Flatten(), nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     dead[1].bias.data.fill_(-1e3)
-    found = failed(dead, eps=0.1, attacks="fast")
+    found = failed(dead, eps=0.1, attacks=QUICK[:1])
     assert {"zero gradients (margin)", "large budget holds", "no better than a guess"} <= found
 
 
 def test_more_steps_than_a_weak_attack_takes_gain(honest):
-    from functools import partial
-
-    from ecgadv.attacks import pgd
-
     weak = partial(pgd, steps=1, step_size=0.03)
     assert "gains from more steps" in failed(honest["mlp"], eps=0.3, attacks=[("weak", weak)])

@@ -39,7 +39,7 @@ def steps(
     """Return the steps of a suite by name, or those of a list.
 
     Arguments:
-        wanted: "standard", "fast", or names, functions, and pairs of a name and a function.
+        wanted: "standard", "fast", or names, functions, pairs of a name and a function, `Step`s.
         classes: K.
         norm: of the threat.
         signs: whether labels are several classes at once.
@@ -92,6 +92,8 @@ def _named(classes: int, *, norm: str, signs: bool) -> dict[str, Step]:
 
 
 def _step(entry, named: dict[str, Step]) -> Step:
+    if isinstance(entry, Step):
+        return entry
     if isinstance(entry, str):
         if entry not in named:
             raise EcgadvError(f"no attack {entry!r} for this task; choose among {list(named)}")
