@@ -281,6 +281,17 @@ def test_recurrent_networks_are_attacked_without_cudnn():
     assert not any(network.used) and torch.backends.cudnn.enabled == before
 
 
+def test_no_more_examples_than_a_batch_pass_at_once():
+    sizes = []
+
+    def watched(x):
+        sizes.append(len(x))
+        return Flat()(x)
+
+    report = evaluate(watched, eps=0.2, batch_size=7)
+    assert max(sizes) == 7 and {i.n_examples for i in report.indicators} == {7, 40}
+
+
 def test_surrogates_lend_their_gradients():
     """The network shows none of its own."""
     report = evaluate(lambda x: Flat()(x).detach(), attacks=QUICK[:1], surrogates=[Flat()], eps=0.2)

@@ -31,10 +31,12 @@ SMALL = 0.01  # of eps: a step along the gradient that must raise the loss
 
 
 def symptoms(cascade: Cascade) -> list[Indicator]:
-    """Return the indicators of a cascade that has run, on at most 200 examples."""
+    """Return the indicators of a cascade that has run, on at most 200 examples and one batch."""
     subject = cascade.subject
     right = np.flatnonzero(subject.right)
-    rows = np.random.default_rng(cascade.seed).permutation(right)[:MOST]
+    # As many as fit a batch: whoever made that small has a large network.
+    most = min(MOST, subject.batch_size)
+    rows = np.random.default_rng(cascade.seed).permutation(right)[:most]
     found = [_answers_differ(subject, rows)]
     if not subject.signs:
         found.append(_guesses(subject))
@@ -51,7 +53,9 @@ def symptoms(cascade: Cascade) -> list[Indicator]:
 
 def _answers_differ(subject, rows: np.ndarray) -> Indicator:
     """Share of examples of which the network says something else when asked again."""
-    chosen = torch.from_numpy(np.sort(rows) if len(rows) else np.arange(min(MOST, len(subject.x))))
+    chosen = torch.from_numpy(
+        np.sort(rows) if len(rows) else np.arange(min(subject.batch_size, len(subject.x)))
+    )
     x, mask = (take(v, chosen, subject.x.device) for v in (subject.x, subject.mask))
     once, again = (predict(subject.network, x, mask=mask, batch_size=len(x)) for _ in range(2))
     differ = ((once - again).abs() > 1e-4 * once.abs().amax().clamp_min(1e-30)).any(-1)
