@@ -57,6 +57,7 @@ def execute_all(notebooks: Path, executed: Path, *, inputs: str) -> None:
                 raise NotebookError(f"{name} is made by {made[name]} and by {source.name}")
             made[name] = source.name
     _sweep(executed, {source.stem for source in sources}, set(made))
+    emptied(executed.parent / "kernel" / "ipython")  # a killed kernel's half profile would stay
 
 
 def execute(source: Path, target: Path, *, parameters: Mapping[str, object]) -> None:

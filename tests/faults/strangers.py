@@ -190,7 +190,7 @@ def cases(folder: Path, seed: int) -> Iterator[Case]:
         warnings.simplefilter("ignore")  # that a gradient is zero, say: told, and no fault
         for kind, change in KINDS.items():
             for name, attack in ATTACKS.items():
-                what = f"strange {kind.split()[0].rstrip('s')}"
+                what = f"strange {kind.split()[0]}"
                 case = judged(what, partial(_kept, attack, change(usual()), seed), True)
                 yield case._replace(detail=f"{name}, {kind}: {case.detail}")
 
