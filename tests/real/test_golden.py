@@ -144,6 +144,7 @@ def moved(x_adv, x, wanted):
 AUTHORS = {"keep": "last", "clip_start": False, "mask_start": False}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "steps", "loss"),
     [
@@ -171,6 +172,7 @@ def test_soft_margin(golden, given):
     close(found, wanted["each"])
 
 
+@pytest.mark.long
 def test_adversarial_training(golden, given, start):
     model, x, mask = given
     wanted = golden["advls_training_3_steps"]
