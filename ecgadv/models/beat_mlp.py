@@ -34,15 +34,11 @@ class BeatMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map beats (..., B, 1, L) to logits (..., B, K)."""
         x = x.flatten(-2)
-        if self._is_fixed(x):
-            return frozen_mlp.logits(self.layers, x, self._layers)
+        # Gathered once: to walk a module's parameters takes a twentieth of an attack's step.
+        pairs = [(layer.weight, layer.bias) for layer in self.layers]
+        if _is_fixed(pairs, x):
+            return frozen_mlp.logits(pairs, x, self._layers)
         return self._layers(x)
-
-    def _is_fixed(self, x: Tensor) -> bool:
-        """Say whether nothing but x needs a gradient, in float32 or float64 on a CPU."""
-        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
-            return False
-        return not torch.is_grad_enabled() or not any(p.requires_grad for p in self.parameters())
 
     def _layers(self, x: Tensor) -> Tensor:  # (..., B, L) -> (..., B, K)
         return self._hidden_and_logits(x)[1]
@@ -70,3 +66,12 @@ class BeatMLP(nn.Module):
     def normalized_layers(self) -> list[nn.Linear]:
         """Layers whose kernels paper B keeps at unit norm: all but the output (row B8)."""
         return list(self.layers[:-1])
+
+
+def _is_fixed(pairs: list[tuple[Tensor, Tensor]], x: Tensor) -> bool:
+    """Say whether nothing but x needs a gradient, in float32 or float64 on a CPU."""
+    if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        return False
+    if not torch.is_grad_enabled():
+        return True
+    return not any(weight.requires_grad or bias.requires_grad for weight, bias in pairs)

@@ -11,7 +11,7 @@ In exact arithmetic nothing changes.
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd import Function
 
 _aten = torch.ops.aten
@@ -44,14 +44,16 @@ class FrozenMLP(Function):
         return torch.bmm(gradient, ctx.weights[0]), None, None
 
 
-def logits(layers: Sequence[nn.Linear], x: Tensor, plain: Callable[[Tensor], Tensor]) -> Tensor:
+def logits(
+    pairs: Sequence[tuple[Tensor, Tensor]], x: Tensor, plain: Callable[[Tensor], Tensor]
+) -> Tensor:
     """Return the logits (..., B, K) of x (..., B, L).
 
     Args:
-        layers: of a BeatMLP, plain or stacked; a ReLU follows each but the last two.
+        pairs: weight and bias of the layers of a BeatMLP, plain or stacked; a ReLU follows each but
+            the last two.
         plain: the same function of x in ordinary operations, for gradients of gradients.
     """
-    pairs = [(layer.weight, layer.bias) for layer in layers]
     if x.dim() == 3:
         return FrozenMLP.apply(x, pairs, plain)
     alone = [(weight[None], bias[None]) for weight, bias in pairs]
