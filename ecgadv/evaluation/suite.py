@@ -39,7 +39,7 @@ def steps(
     """Return the steps of a suite by name, or those of a list.
 
     Arguments:
-        wanted: "standard", "fast", or names, functions, pairs of a name and a function, `Step`s.
+        wanted: "standard", "fast", or names, functions, pairs of a name and a function, or steps.
         classes: K.
         norm: of the threat.
         signs: whether labels are several classes at once.
