@@ -91,7 +91,7 @@ def missing(experiment: str, profile: str, *, only: str, seeds: int | None = Non
         experiment, profile, only, seeds: as for `run_missing`.
 
     Returns:
-        Nothing where all are there; the hours are those that like runs took.
+        A sentence; where all are there, it says so. The hours are those that like runs took.
     """
     records = load([Store(place("runs")), Store(released_folder())], experiment, profile).records
     done = {(record.config["label"], record.seed) for record in records}
@@ -102,7 +102,7 @@ def missing(experiment: str, profile: str, *, only: str, seeds: int | None = Non
         if fnmatch(config.label, only) and (config.label, seed) not in done
     ]
     if not wanted:
-        return Markdown("")
+        return Markdown("All runs that are planned for this were made.")
     costs = []
     for label in wanted:
         like = [r for r in records if _kind(r.config["label"]) == _kind(label) and not r.untimed]
