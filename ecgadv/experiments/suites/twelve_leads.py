@@ -110,16 +110,26 @@ DIFFERS = (
 )
 
 
-def paper() -> Plan:
-    """The authors' protocol on CPSC2018: their network, 70 epochs, 500 Hz."""
-    base = Config(
+def undefended(profile: str, dataset: str, split: str, **fields) -> Config:
+    """Return the config of the undefended network, from which the others are made."""
+    return Config(
         experiment="twelve-leads",
-        profile="paper",
-        label="authors/resnet/ce/faithful",
-        dataset="cpsc2018",
-        split="authors",
+        profile=profile,
+        label=f"{split}/resnet/ce/faithful",
+        dataset=dataset,
+        split=split,
         model="resnet18a",
         defense=Defense("cross-entropy", masked=True),
+        **fields,
+    )
+
+
+def paper() -> Plan:
+    """The authors' protocol on CPSC2018: their network, 70 epochs, 500 Hz."""
+    base = undefended(
+        "paper",
+        "cpsc2018",
+        "authors",
         schedule=SCHEDULE,
         attacks=attacks_of(),
         half=True,
@@ -148,14 +158,10 @@ def paper() -> Plan:
 
 def compact() -> Plan:
     """PTB-XL with CPSC2018's classes at 100 Hz: a smaller network, hours on two CPU cores."""
-    base = Config(
-        experiment="twelve-leads",
-        profile="compact",
-        label="folds/resnet/ce/faithful",
-        dataset="ptb-xl",
-        split="folds",
-        model="resnet18a",
-        defense=Defense("cross-entropy", masked=True),
+    base = undefended(
+        "compact",
+        "ptb-xl",
+        "folds",
         schedule=Schedule(
             epochs=15,
             batch_size=64,
@@ -209,14 +215,10 @@ def compact() -> Plan:
 
 def demo() -> Plan:
     """Undefended, NSR and adversarial training on the synthetic recordings; never evidence."""
-    base = Config(
-        experiment="twelve-leads",
-        profile="demo",
-        label="folds/resnet/ce/faithful",
-        dataset="synthetic-12",
-        split="folds",
-        model="resnet18a",
-        defense=Defense("cross-entropy", masked=True),
+    base = undefended(
+        "demo",
+        "synthetic-12",
+        "folds",
         schedule=Schedule(
             epochs=10,
             batch_size=18,
