@@ -15,7 +15,7 @@ import nbformat
 import pytest
 import yaml
 from check_site import problems
-from stage import embed_figures, without_injected
+from stage import embed_figures, unparted, without_injected
 
 from ecgadv import figures, files, machine
 from ecgadv.errors import EcgadvError
@@ -457,3 +457,16 @@ def test_a_page_that_does_not_render_stops_the_build(work, capsys):
     with pytest.raises(build.BuildError, match="fig-none"):
         build.build(rel(work / "_build"), root=work)
     assert (work / "_build/html/index.html").read_text() == "former"
+
+
+def test_a_percent_sign_stays_with_its_number():
+    table = {"data": {"text/markdown": ["| 97.2 % |\n", "| 100 % |"], "text/plain": "5 % 3"}}
+    cells = [
+        {"cell_type": "markdown", "source": ["In 4 % of them,\n", "some 5."]},
+        {"cell_type": "code", "source": "7 % 4", "outputs": [table]},
+    ]
+    text, code = unparted({"cells": cells})["cells"]
+    assert text["source"] == "In 4\u00a0% of them,\nsome 5."
+    assert code["source"] == "7 % 4"
+    shown = {"text/markdown": "| 97.2\u00a0% |\n| 100\u00a0% |", "text/plain": "5 % 3"}
+    assert code["outputs"][0]["data"] == shown
