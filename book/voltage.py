@@ -2,7 +2,7 @@
 
     python book/voltage.py > book/recordings.yml
 
-The prepared MIT-BIH beats must be at hand: `ecgadv data prepare mitdb`.
+Both data sets must be prepared: `ecgadv data prepare mitdb`, and the same of ptb-xl.
 """
 
 import sys
@@ -12,9 +12,15 @@ import yaml
 from ecgadv import data
 from ecgadv.data import voltage
 
-SPLITS = ("beatwise", "interpatient")
+SPLITS = {"mitdb": ("beatwise", "interpatient"), "ptb-xl": ("folds",)}
+
+
+def facts(dataset):
+    """What the file holds of one data set."""
+    return [voltage.facts(dataset, split) for split in SPLITS[dataset.name]]
+
 
 if __name__ == "__main__":
     print("# Written by book/voltage.py: facts on recordings that the repository does not hold.")
-    beats = data.load("mitdb")
-    yaml.safe_dump([voltage.facts(beats, split) for split in SPLITS], sys.stdout, sort_keys=False)
+    found = [fact for name in SPLITS for fact in facts(data.load(name))]
+    yaml.safe_dump(found, sys.stdout, sort_keys=False)

@@ -42,13 +42,13 @@ def summary(net):
     """What `book/waveforms.yml` holds."""
     shown = results.subject(net, index=first_turned(net))
     dataset, position = shown.dataset, shown.index[0]
-    signal, _ = shown.millivolts(0)
+    signal = shown.millivolts(0)[0]
     count = round(SECONDS * dataset.fs)
     first = (len(signal) - count) // 2
     added, read_as = {}, {}
     for name, attack in finished(net).items():
         change, read_as[name] = shown.added(attack, EPS, 0)
-        added[name] = _rounded(change[first : first + count], 2)
+        added[name] = _rounded(change[0, first : first + count], 2)
     return {
         "record": str(dataset.record[position]),
         "class": dataset.classes[int(shown.y[0])],

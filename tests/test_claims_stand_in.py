@@ -39,7 +39,7 @@ def test_it_never_says_more_than_partly(tmp_path, nsr, plain, verdict):
     assert found.verdict == verdict
     assert {f.subject for f in found.findings} == {"residual network"}
     assert len(found.findings) == 3 and {f.threshold for f in found.findings} == {0.10}
-    start = "CPSC2018: not run here for want of data. PTB-XL with CPSC2018's classes: "
+    start = "**CPSC2018:** not run here for want of data. **PTB-XL with CPSC2018's classes:** "
     assert found.line.startswith(start + verdict)
     assert "cannot settle it" in found.reason
 
@@ -54,7 +54,7 @@ def test_b2_asks_for_the_clean_cost(tmp_path, clean, verdict):
 def test_without_records_or_with_one_seed(tmp_path):
     empty = claims.stand_in(CLAIMS["B1"], [Store(tmp_path)])
     assert (empty.verdict, empty.findings) == (None, ())
-    assert empty.line.endswith("PTB-XL with CPSC2018's classes: not run.")
+    assert empty.line.endswith("**PTB-XL with CPSC2018's classes:** not run.")
     one = claims.stand_in(CLAIMS["B1"], stores(tmp_path, nsr=1, plain=0, seeds=1))
     assert one.verdict == "inconclusive" and "One training of each" in one.reason
 

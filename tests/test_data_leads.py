@@ -120,3 +120,19 @@ def test_slower_keeps_slow_waves_and_drops_what_would_fold_back():
     assert found.shape == (2, 1000)
     assert np.abs(found[0, 20:-20] - 1000 * slow[::5][20:-20]).max() < 10
     assert np.abs(found[1, 20:-20]).max() < 10
+
+
+def test_the_limb_leads_follow_from_two():
+    """Of three electrodes: I = L - R, II = F - R, III = F - L; each aV lead to the others' mean."""
+    right, left, foot = np.random.default_rng(0).normal(size=(3, 50))
+    chest = np.arange(300.0).reshape(6, 50)
+    found = leads.twelve([left - right, foot - right, *chest])
+    assert tuple(found) == leads.LEADS
+    for lead, expected in {
+        "III": foot - left,
+        "aVR": right - (left + foot) / 2,
+        "aVL": left - (right + foot) / 2,
+        "aVF": foot - (right + left) / 2,
+        "V3": chest[2],
+    }.items():
+        np.testing.assert_allclose(found[lead], expected, atol=1e-12)

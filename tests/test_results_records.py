@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import recorded
 from recorded import ATTACKS, LABELS, LEVELS, held, planned, results, write, write_record
 
 from ecgadv.errors import EcgadvError
@@ -225,6 +226,16 @@ def test_one_seed_that_withstands_is_enough_to_stop_the_page(tmp_path, withstand
         AttackFailedError, match=r"worst case of all: eps 0\.1 holds.*0\.3333.*0\.05"
     ):
         refuse(results(tmp_path).all)
+
+
+def test_what_holds_under_wider_noise_stops_nothing(tmp_path, monkeypatch):
+    """Noise seeks nothing, so a large budget of it need not break anything."""
+    wider = (replace(ATTACKS[0], eps=(*LEVELS, 0.6)), *ATTACKS[1:])
+    recorded.install("paper-b", monkeypatch.setattr, attacks=wider)
+    write(tmp_path, NSR, shares=(1, 1, 0), flags={"held/noise/0.6": held(1)})
+    refuse(results(tmp_path).all)
+    told = {sign.indicator.name for sign in signs(results(tmp_path).all[0])}
+    assert "worst case of all: eps 0.1 holds" in told
 
 
 def test_noise_that_beats_the_strongest_attack_stops_the_page(tmp_path):

@@ -21,7 +21,7 @@ def test_quantiles_of_the_unit_are_in_microvolts(synthetic):
     test = data.split(synthetic, "beatwise").test
     unit[test] = np.linspace(1, 2, len(test))
     found = voltage.facts(replace(synthetic, unit_mv=unit), "beatwise")
-    assert (found["test_beats"], found["test_records"]) == (1200, 40)
+    assert (found["test_examples"], found["test_records"]) == (1200, 40)
     assert found["unit_microvolts"] == {"low": 1050, "median": 1500, "high": 1950}
 
 
@@ -36,8 +36,8 @@ def subject(synthetic):
 
 
 def test_what_is_added_keeps_to_the_budget_in_microvolts(subject):
-    signal, unit = subject.millivolts(3)
-    assert len(signal) == subject.dataset.length[subject.index[3]]
+    signal, unit = subject.millivolts(3), subject.unit_millivolts(3).item()
+    assert signal.shape == (1, subject.dataset.length[subject.index[3]])
     pgd = partial(attacks.pgd, steps=12, step_size=0.01, random_start=False, keep="last")
     sap = partial(attacks.sap, pgd_steps=6, smooth_steps=12, step_size=0.01, keep="last")
     (square, read_as), (smooth, _) = (

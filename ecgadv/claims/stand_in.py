@@ -47,9 +47,9 @@ class StandIn:
 
     @property
     def line(self) -> str:
-        """The line of the ledger."""
+        """The line of the ledger (MyST markdown)."""
         shown = f"{self.verdict}. {self.reason}" if self.verdict else "not run."
-        return f"{self.instead_of}: {NOT_RUN_FOR_WANT}. {self.words}: {shown}"
+        return f"**{self.instead_of}:** {NOT_RUN_FOR_WANT}. **{self.words}:** {shown}"
 
 
 def stand_in(claim: Mapping, stores: Sequence[Store]) -> StandIn | None:

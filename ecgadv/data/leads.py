@@ -22,6 +22,25 @@ def rows(leads):
     return [LEADS.index(lead) for lead in leads]
 
 
+def twelve(eight):
+    """All twelve leads of the eight that networks take.
+
+    Args:
+        eight: (8, T) in a voltage, the same for all leads.
+
+    Returns:
+        {lead: (T,)} in the order of LEADS.
+
+    Source: Einthoven's III = II - I, and Goldberger's leads, each from one limb to the mean of the
+    other two: aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2.
+    """
+    found = dict(zip(EIGHT, eight, strict=True))
+    one, two = found["I"], found["II"]
+    found["III"] = two - one
+    found["aVR"], found["aVL"], found["aVF"] = -(one + two) / 2, one - two / 2, two - one / 2
+    return {lead: found[lead] for lead in LEADS}
+
+
 def scaled(signal):
     """Each lead divided by its largest absolute value; a flat lead of zeros stays as it is.
 

@@ -11,7 +11,8 @@ def facts(dataset: data.Dataset, split: str) -> dict:
     """Return size, people and voltage of the test part of a split, as plain values.
 
     Returns:
-        Among them `unit_microvolts`: the 5th, 50th and 95th percentile of one unit in microvolts.
+        Among them `unit_microvolts`: the 5th, 50th and 95th percentile of one unit in microvolts,
+        over all leads.
     """
     test = data.split(dataset, split).test
     found = np.quantile(dataset.unit_mv[test], list(QUANTILES.values()))
@@ -19,7 +20,7 @@ def facts(dataset: data.Dataset, split: str) -> dict:
         "dataset": dataset.name,
         "fingerprint": dataset.fingerprint,
         "split": split,
-        "test_beats": len(test),
+        "test_examples": len(test),
         "test_records": len(np.unique(dataset.record[test])),
         "unit_microvolts": {
             name: round(1000 * float(mv), 1) for name, mv in zip(QUANTILES, found, strict=True)

@@ -18,6 +18,7 @@ from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
 from ecgadv.results.runs import runs
 from ecgadv.results.signs import refuse, signs
+from ecgadv.results.strengths import chosen
 from ecgadv.results.subject import subject
 from ecgadv.results.tables import compared, differences, estimates, examples
 from ecgadv.results.todo import missing, planned, run_missing
@@ -27,6 +28,7 @@ __all__ = [
     "PROFILES",
     "Results",
     "best",
+    "chosen",
     "compared",
     "current",
     "difference",

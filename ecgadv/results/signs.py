@@ -74,8 +74,15 @@ def signs(result: Result) -> list[Sign]:
 
 
 def _largest(result: Result) -> Indicator:
-    """Return the worst share that holds at the largest eps of the attacks on the network itself."""
-    own = [a for a in result.config["attacks"] if not a.get("transfer")]
+    """Return the worst share that holds at the largest eps of the attacks on the network itself.
+
+    White noise seeks nothing, so that what holds under it says nothing of an attack.
+    """
+    own = [
+        attack
+        for attack in result.config["attacks"]
+        if not attack.get("transfer") and attack["method"] != "uniform-noise"
+    ]
     attack, largest = WORST, result.attacks[WORST][-1]
     if widest := [a["name"] for a in own if max(a["eps"]) > largest]:
         attack, largest = widest[0], max(result.own_attacks[widest[0]])

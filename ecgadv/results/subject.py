@@ -47,7 +47,7 @@ class Subject:
     def added(
         self, attack: Callable, eps: float, example: int, *, bounded: bool = True
     ) -> tuple[np.ndarray, str]:
-        """Return what an attack adds to an example in microvolts (L,), and the class it ends in.
+        """Return what an attack adds to an example in microvolts (C, L), and the class it ends in.
 
         Args:
             attack, eps, bounded: see `held`.
@@ -57,13 +57,17 @@ class Subject:
         budget = threat(self.dataset.unit, eps, bounded=bounded)
         x_adv = attack(self.model, x, y, budget, mask=mask)
         budget.check(x_adv, x, mask)
-        change = (x_adv - x)[0, 0, mask[0, 0]].numpy() * 1000 * self.millivolts(example)[1]
+        change = (x_adv - x)[0, :, mask[0, 0]].numpy() * 1000 * self.unit_millivolts(example)
         return change, self.dataset.classes[int(self.read(x_adv)[0])]
 
-    def millivolts(self, example: int) -> tuple[np.ndarray, float]:
-        """Return an example without its padding (L,) in millivolts, and those of one unit."""
-        unit = float(self.dataset.unit_mv[self.index[example]])
-        return self.x[example, 0, self.mask[example, 0]].numpy() * unit, unit
+    def millivolts(self, example: int) -> np.ndarray:
+        """Return an example without its padding in millivolts, (C, L)."""
+        seen = self.mask[example, 0]
+        return self.x[example, :, seen].numpy() * self.unit_millivolts(example)
+
+    def unit_millivolts(self, example: int) -> np.ndarray:
+        """Return what one unit of each lead of an example is in millivolts, (1, 1) or (C, 1)."""
+        return np.reshape(self.dataset.unit_mv[self.index[example]], (-1, 1))
 
     def balanced(self, held: np.ndarray) -> float:
         """Return the class-balanced accuracy of flags (N,)."""

@@ -1,13 +1,19 @@
 """Twelve leads on the real recordings: labels, the authors' split, both forms, PTB-XL."""
 
 import hashlib
+from pathlib import Path
 
+import leads as maker
 import numpy as np
 import pytest
+import voltage
+import yaml
 
 from ecgadv import data
 from ecgadv.data import cpsc2018, leads, ptbxl, wfdb16
 from ecgadv.data import prepare as preparing
+
+BOOK = Path(__file__).parents[2] / "book"
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +76,41 @@ def test_the_organisers_form(organisers, tmp_path):
     assert dataset.x.shape[1:] == (12, 33_792)
 
 
-def test_ptb_xl(physionet, tmp_path):
+@pytest.fixture(scope="module")
+def recordings(physionet, tmp_path_factory):
+    """PTB-XL as prepared from the raw files."""
     if not (physionet / "ptb-xl").is_dir():
         pytest.skip("no PTB-XL")
-    ptbxl.prepare(physionet / "ptb-xl/1.0.3", tmp_path / "prepared/ptb-xl.npz")
-    dataset = data.load("ptb-xl", root=tmp_path)
+    root = tmp_path_factory.mktemp("ptb-xl")
+    ptbxl.prepare(physionet / "ptb-xl/1.0.3", root / "prepared/ptb-xl.npz")
+    return data.load("ptb-xl", root=root)
+
+
+def test_ptb_xl(recordings):
+    dataset = recordings
     assert list(dataset.counts().values()) == [1000, 948, 505, 341, 343, 145, 533, 598]
     assert dataset.fingerprint.startswith("dab0de701677")
     parts = data.split(dataset, "folds")
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [3536, 439, 438]
     assert not parts.leaks_patients and dataset.classes == ptbxl.CLASSES
+
+
+def test_the_stored_facts_and_seconds_are_those_of_the_recordings(recordings):
+    """What pages say and draw: from book/voltage.py and book/leads.py."""
+    (stored,) = (
+        fact
+        for fact in yaml.safe_load((BOOK / "recordings.yml").read_text())
+        if fact["dataset"] == "ptb-xl"
+    )
+    assert [stored] == voltage.facts(recordings)
+    found = yaml.safe_load((BOOK / "leads.yml").read_text())
+    row = int(np.flatnonzero(recordings.record == found["record"])[0])
+    whole = leads.twelve(recordings.x[row] * recordings.unit_mv[row][:, None])
+    for lead, part in maker.printed(
+        [whole[lead] for lead in leads.EIGHT], recordings.fs, 3
+    ).items():
+        np.testing.assert_allclose(found["millivolts"][lead], part, atol=6e-4)
+    assert recordings.classes[recordings.y[row]] == found["class"]
+    for lead, unit in zip(leads.EIGHT, recordings.unit_mv[row], strict=True):
+        added = np.abs(found["microvolts"][lead])
+        assert len(added) == 250 and added.max() <= 1000 * found["eps"] * unit + 0.06
