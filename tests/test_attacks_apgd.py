@@ -281,3 +281,46 @@ def test_bad_options_are_named(options, named):
         apgd(Network(), x, y, Threat(0.1), steps=2, **options)
     with pytest.raises(EcgadvError, match="4 dimensions"):
         apgd(Network(), x[None], y[None], Threat(0.1), steps=2)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_the_first_ascents_begin_where_they_are_told(norm):
+    """Drawn into the budget; the restarts after them are those of a call without a start."""
+    model, threat = Rippled(lift=9.0), Threat(0.05, norm, low=0.0, high=1.0)  # nothing breaks
+    x, first = torch.rand(2, 5, 1, 40, generator=torch.Generator().manual_seed(0))
+    y = torch.zeros(5, dtype=torch.long)
+    mask = torch.arange(40).expand(5, 1, 40) < 30
+    seen = []
+
+    def watched(z):
+        seen.append(z.detach().clone())
+        return model(z)
+
+    def begun(**options):
+        seen.clear()
+        generator = torch.Generator().manual_seed(3)
+        found = {"mask": mask, "targets": 2, "steps": 1, "generator": generator, **options}
+        apgd(watched, x, y, threat, **found)
+        return [z for z in seen[1:] if len(z) == 5][::2]  # the first pass looks for targets
+
+    told, drawn = begun(first=first, restarts=2), begun()
+    inside = threat.project(first, x, mask)
+    assert len(told) == 4
+    for here in told[:2]:
+        torch.testing.assert_close(here, inside)
+    for here, other in zip(told[2:], drawn, strict=True):
+        torch.testing.assert_close(here, other)
+
+
+@pytest.mark.parametrize(
+    ("first", "text"),
+    [
+        (torch.zeros(5, 1, 7), r"first has shape \(5, 1, 7\), x \(5, 1, 40\)"),
+        (torch.full((5, 1, 40), torch.nan), "first holds 200 values that are not finite"),
+        ("x", "first is of type str"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_told(first, text):
+    x, y = torch.rand(5, 1, 40), torch.zeros(5, dtype=torch.long)
+    with pytest.raises(EcgadvError, match=text):
+        apgd(Rippled(), x, y, Threat(0.05), steps=2, first=first)

@@ -28,13 +28,14 @@ def apgd(
     loss: str = "margin",
     restarts: int = 1,
     targets: int = 0,
+    first: Tensor | None = None,
 ) -> Tensor:
     """Return examples (B, C, L) that raise the loss of the labels y within the threat.
 
-    Each ascent begins uniformly within the budget with steps of 2 eps along the sign of the
-    gradient ("l2": along the gradient of length 1) and momentum. At checkpoints a sample whose
-    loss has stopped rising halves its step and goes back to its best point (Algorithm 1 of the
-    paper). A sample stops at its first misclassified example.
+    Each ascent begins at `first` or uniformly within the budget, with steps of 2 eps along the sign
+    of the gradient ("l2": along the gradient of length 1) and momentum. At checkpoints a sample
+    whose loss has stopped rising halves its step and goes back to its best point (Algorithm 1 of
+    the paper). A sample stops at its first misclassified example.
 
     Arguments:
         x, y, mask: signals (B, C, L), labels int64 (B,), True where the recording is.
@@ -45,6 +46,8 @@ def apgd(
         targets: 0, or how many classes each restart aims at in turn (APGD-T), the likeliest
             wrong class of x first: with the margin z_t - z_y or, of four classes or more, the
             targeted "dlr". At most K - 1.
+        first: signals (B, C, L) at which the ascents of the first restart begin, after projection
+            onto the budget; None: at random as the others.
 
     Raises EcgadvError for bad options, shapes or values, and for a NaN gradient.
     """
@@ -52,16 +55,20 @@ def apgd(
     steps, restarts = options.whole("steps", steps), options.whole("restarts", restarts)
     targets = options.whole("targets", targets, least=0)
     x, y, mask = signals.admit(x, y, threat, mask, generator, stacked=False)
+    begins = None if first is None else threat.project(signals.like("first", first, x), x, mask)
     with attacked(model, y) as network:
         aims = likeliest(network, x, y, mask, targets, loss=loss)
         best = Best(x, loss=loss, stop_at_success=True)
-        for aim in aims * restarts:
+        for number, aim in enumerate(aims * restarts):
             if best.broken.numel() == 0:
                 break
             rows = slice(None) if best.index is None else best.index
             left = [None if values is None else values[rows] for values in (x, mask, aim)]
             local = threat if best.index is None else threat.take(rows)
-            start = local.random_start(left[0], mask=left[1], generator=generator)
+            if begins is not None and number < len(aims):
+                start = begins[rows]
+            else:
+                start = local.random_start(left[0], mask=left[1], generator=generator)
             ascent = Ascent(start, *left, local, loss, steps)
             search(network, ascent, y[rows], left[1], best, loss=loss, steps=steps)
             best.shrink(worth=1.0)

@@ -74,6 +74,17 @@ def signals(name: str, x: Tensor, *, stacked: bool = False) -> Tensor:
     return _own(x)
 
 
+def like(name: str, values: Tensor, x: Tensor) -> Tensor:
+    """Return signals of the shape and type of x (B, C, L)."""
+    values = signals(name, values)
+    if values.shape != x.shape:
+        raise EcgadvError(
+            f"{name} has shape {tuple(values.shape)}, x {tuple(x.shape)}; give one signal for each"
+        )
+    finite(name, values)
+    return values.to(x)
+
+
 def labels(name: str, y, x: Tensor, *, soft: bool = False) -> Tensor:
     """Return one label for each sample of x, int64 (..., B), or the soft labels (..., B, K).
 

@@ -21,10 +21,9 @@ from ecgadv.border.networks import forward, frozen, home
 from ecgadv.errors import EcgadvError, NoGradientError
 from ecgadv.evaluation.robustness import BUDGET_TOLERANCE
 from ecgadv.evaluation.subject import Subject, take
-from ecgadv.evaluation.suite import Step
+from ecgadv.evaluation.suite import REACH, Step
 from ecgadv.threat import Threat
 
-REACH = 4.0  # the smallest perturbation is looked for up to so many times the largest eps
 NOBODY = -1
 KEPT = "cascade.npz"
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from ecgadv import attacks
 from ecgadv.errors import EcgadvError
 
+REACH = 4.0  # perturbations are looked for up to so many times the largest eps, then drawn in
 MOST_TARGETS = 9  # as AutoAttack (Croce and Hein, ICML 2020) has it
 SUITES = ("standard", "fast")
 
@@ -68,16 +69,17 @@ def _named(classes: int, *, norm: str, signs: bool) -> dict[str, Step]:
     """Return what there is for this task and norm, in the order of the cascade."""
     targets = 0 if signs else min(classes - 1, MOST_TARGETS)
     aimed = targets > 1
-    found = {"apgd-ce": partial(attacks.apgd, steps=100, loss="ce")}
-    if classes >= 3 and not signs:
-        aims = targets if classes >= 4 else 0
-        found["apgd-dlr"] = partial(attacks.apgd, steps=100, loss="dlr", targets=aims, restarts=2)
-    options = {"targets": targets if aimed else 0, "restarts": 2}
-    found["apgd-margin"] = partial(attacks.apgd, steps=100, **options)
+    aims = targets if aimed else 0
     # The margin's slope can vanish where that of its ratio does not: on a network under paper B's
     # penalty the ratio finds perturbations half as large.
     near = "dlr" if classes >= 4 and not signs else "margin"
-    found["fmn"] = partial(attacks.fmn, steps=100, targets=targets if aimed else 0, loss=near)
+    found = {"apgd-ce": partial(_from_x, loss="ce")}
+    found["fmn"] = partial(attacks.fmn, steps=100, targets=aims, loss=near)
+    if classes >= 3 and not signs:
+        ratio = aims if classes >= 4 else 0
+        found["apgd-dlr"] = partial(_from_x, loss="dlr", targets=ratio, restarts=2)
+    found["apgd-near"] = partial(_from_near, targets=aims, loss=near)
+    found["apgd-margin"] = partial(_from_x, targets=aims, restarts=2)
     found["square"] = partial(attacks.square, queries=1000)
     if norm == "linf":
         found["sap"] = _sap
@@ -115,6 +117,19 @@ def _transfer(number: int, surrogate) -> Step:
         return attacks.apgd(surrogate, x, y, threat, steps=100, mask=mask, generator=generator)
 
     return Step(f"transfer-{number}", crafted, blind=True)
+
+
+def _from_x(model, x, y, threat, **given):
+    """Begin at x, then at random: a network that was trained on random starts can know those."""
+    return attacks.apgd(model, x, y, threat, steps=100, first=x, **given)
+
+
+def _from_near(model, x, y, threat, *, targets: int, loss: str, **given):
+    """Begin where the nearest misclassified example, beyond the budget, is drawn into it."""
+    found = {"steps": 100, "loss": loss, **given}
+    beyond = threat.at(REACH * threat.eps)
+    far = attacks.fmn(model, x, y, beyond, targets=targets, **found)
+    return attacks.apgd(model, x, y, threat, first=far, **found)
 
 
 def _sap(model, x, y, threat, **given):

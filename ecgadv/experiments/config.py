@@ -28,7 +28,7 @@ class Attack:
     """An attack of the evaluation, run at each eps."""
 
     name: str  #: how records and figures call it
-    method: str  #: uniform-noise, fgsm, pgd, apgd, adamax-pgd, sap or spsa
+    method: str  #: uniform-noise, fgsm, pgd, apgd, adamax-pgd, sap, spsa, or a suite: standard
     eps: tuple[float, ...]  #: in the unit of the data
     options: dict = field(default_factory=dict)
     bounded: bool = True  #: clip to the range of the data

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from ecgadv import attacks, data
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation import metrics
 from ecgadv.evaluation.robustness import (
     BROKEN,
     NOT_ATTACKED,
@@ -19,7 +18,8 @@ from ecgadv.evaluation.robustness import (
     flags_of,
     predict,
 )
-from ecgadv.experiments import pairs, proofs
+from ecgadv.evaluation.suite import SUITES
+from ecgadv.experiments import cascades, pairs, proofs, scores
 from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.earlier import Earlier
 from ecgadv.experiments.exposure import in_microvolts, of_leads, subset, threat
@@ -40,7 +40,6 @@ ATTACKS = {
 }
 # Examples in a batch: what fits a device, and on a CPU its cache.
 BATCH = {"beat-mlp": 1024, "beat-cnn": 1024, "han-cnn": 64, "resnet18a": 64}
-HAN_CLASSES = 3  # N, AF and O: Han's F1 leaves the last class, noise, out (row A19)
 
 
 def evaluate(
@@ -107,8 +106,8 @@ class _Evaluation:
         if self.earlier and not np.array_equal(self.earlier.examples["prediction"], prediction):
             self.earlier = None
         numbers = {
-            "clean": self._clean(prediction, self.y),
-            "validation": self._clean(*self._validation()),
+            "clean": scores.clean(prediction, self.y, self.classes),
+            "validation": scores.clean(*self._validation(), self.classes),
             "attacks": {},
         }
         examples = {
@@ -120,28 +119,40 @@ class _Evaluation:
             "prediction": prediction.astype(np.uint8),
         }
         clean_held = (prediction == self.y).astype(np.uint8)
-        levels = [(attack, eps) for attack in self.config.attacks for eps in attack.eps]
-        found: dict[str, dict[float, Arrays]] = {a.name: {} for a in self.config.attacks}
-        for done, (attack, eps) in enumerate(levels):
-            self.report(f"{attack.name} eps {eps:g}", done / len(levels))
-            found[attack.name][eps] = self._part(attack, eps, found[attack.name])
+        found, about = self._found()
         for attack in self.config.attacks:
             held = {eps: arrays["held"] for eps, arrays in found[attack.name].items()}
             for eps, arrays in found[attack.name].items():
                 examples |= {f"{kind}/{attack.name}/{eps:g}": v for kind, v in arrays.items()}
-            numbers["attacks"][attack.name] = self._attacked(held, clean_held)
+            own = scores.attacked(held, clean_held, self.y, self.classes)
+            own |= about.get(attack.name, {})
             if attack.predictions:
                 ends = {eps: arrays["predicted"] for eps, arrays in found[attack.name].items()}
-                numbers["attacks"][attack.name] |= self._f1_under_attack(ends)
+                own |= scores.f1_under_attack(ends, self.y, self.classes)
+            numbers["attacks"][attack.name] = own
         if self.config.proof:
             proved = proofs.proved(self)
             examples |= {f"proved/{eps:g}": flags for eps, flags in proved.items()}
-            numbers["proved"] = self._attacked(proved, clean_held)
+            numbers["proved"] = scores.attacked(proved, clean_held, self.y, self.classes)
         if self.config.boundary:
             known = self.earlier and self.earlier.boundary(self.config.boundary)
             numbers["boundary"], arrays = known or pairs.attacked(self)
             examples |= arrays
         return numbers, examples
+
+    def _found(self) -> tuple[dict[str, dict[float, Arrays]], dict[str, dict]]:
+        """Return by attack what each finds at its levels of eps, and what suites say of it."""
+        found: dict[str, dict[float, Arrays]] = {a.name: {} for a in self.config.attacks}
+        about, single = {}, []
+        for attack in self.config.attacks:
+            if attack.method in SUITES:
+                found[attack.name], about[attack.name] = cascades.attacked(self, attack)
+            else:
+                single += [(attack, eps) for eps in attack.eps]
+        for done, (attack, eps) in enumerate(single):
+            self.report(f"{attack.name} eps {eps:g}", done / len(single))
+            found[attack.name][eps] = self._part(attack, eps, found[attack.name])
+        return found, about
 
     def surrogate(self) -> nn.Module:
         """Return the network on which transferred examples are crafted."""
@@ -206,7 +217,7 @@ class _Evaluation:
                 self.y,
                 attack_function(attack, eps),
                 self._threat(attack, eps),
-                mask=self._mask(attack),
+                mask=self.mask_of(attack),
                 batch_size=self.batch,
                 candidates=left,
                 keep_padding=attack.masked or not self._sees_mask,
@@ -231,7 +242,8 @@ class _Evaluation:
         """Whether the network itself is told where the padding is."""
         return getattr(self.model, "uses_mask", False)
 
-    def _mask(self, attack: Attack) -> Tensor | None:
+    def mask_of(self, attack: Attack) -> Tensor | None:
+        """Return the mask that an attack is given, or None."""
         return self.mask if attack.masked or self._sees_mask else None
 
     def _transferred(self, attack: Attack, eps: float, candidates: np.ndarray) -> np.ndarray:
@@ -243,7 +255,7 @@ class _Evaluation:
         index = np.flatnonzero(subset(self.y, attack.per_class))
         made = self.crafting(attack, eps)
         if made not in self.session.crafted:
-            mask = self._mask(attack)
+            mask = self.mask_of(attack)
             self.session.crafted[made] = craft(
                 self.surrogate(),
                 self.x[index],
@@ -258,43 +270,3 @@ class _Evaluation:
         found = np.full(len(self.y), NOT_ATTACKED, np.uint8)
         found[index] = np.where(clean == self.y[index], ends.numpy(), clean)
         return np.where(candidates, found, NOT_ATTACKED)
-
-    def _clean(self, prediction: np.ndarray, y: np.ndarray) -> dict:
-        about = (prediction, y, self.classes)
-        return {
-            "n": len(y),
-            "accuracy": metrics.accuracy(prediction, y),
-            "balanced_accuracy": metrics.balanced_accuracy(*about),
-            "macro_f1": _number(metrics.macro_f1(*about)),
-            "sensitivity": [_number(value) for value in metrics.sensitivity(*about)],
-            "precision": [_number(value) for value in metrics.precision(*about)],
-            "confusion": metrics.confusion(*about).tolist(),
-        }
-
-    def _attacked(self, held: dict, clean_held: np.ndarray) -> dict:
-        """Return accuracy against eps, natural and class-balanced, with paper B's summaries."""
-        eps = sorted(held)
-        result = {"eps": eps, "n": int((held[eps[0]] != NOT_ATTACKED).sum())}
-        for name, balanced in (("accuracy", False), ("balanced_accuracy", True)):
-            levels, values = metrics.robustness_curve(
-                {0.0: clean_held, **held}, self.y, self.classes, balanced=balanced
-            )
-            result[name] = values[1:].tolist()
-            if 0.1 in eps:
-                area = metrics.auc(levels, values)
-                result[f"{name}_auc"] = float(area)
-                result[f"{name}_robust"] = float(metrics.acc_robust(values[0], area))
-        return result
-
-    def _f1_under_attack(self, ends: dict[float, np.ndarray]) -> dict:
-        """Return macro-F1 against eps, over all classes and over those that Han used."""
-        scores = [metrics.f1_among(ends[eps], self.y, self.classes) for eps in sorted(ends)]
-        return {
-            "macro_f1": [_number(s.mean()) for s in scores],
-            "han_f1": [_number(s[:HAN_CLASSES].mean()) for s in scores],
-        }
-
-
-def _number(value: float) -> float | None:
-    """Return None for an undefined number: JSON has no NaN."""
-    return None if np.isnan(value) else float(value)

@@ -9,6 +9,7 @@ from ecgadv.border import arrays as border
 from ecgadv.border.arrays import NOT_ATTACKED
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
+from ecgadv.evaluation.suite import SUITES
 from ecgadv.experiments.config import Config, from_dict
 from ecgadv.experiments.store import WEIGHTS, Record
 from ecgadv.experiments.unfinished import Arrays
@@ -62,6 +63,8 @@ def _check_arrays(config: Config, arrays: Arrays, classes: int) -> None:
         for eps in attack.eps:
             name = f"held/{attack.name}/{eps:g}"
             border.flags(_array(arrays, name, (n,), "u"), name=name)
+            if attack.method in SUITES:
+                _array(arrays, f"by/{attack.name}/{eps:g}", (n,), "u")
             if attack.predictions:
                 name = f"predicted/{attack.name}/{eps:g}"
                 read = _array(arrays, name, (n,), "u")

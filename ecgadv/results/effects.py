@@ -10,7 +10,7 @@ import numpy as np
 
 from ecgadv.evaluation.intervals import Interval, seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
-from ecgadv.experiments.evaluate import HAN_CLASSES
+from ecgadv.experiments.scores import HAN_CLASSES
 from ecgadv.experiments.store import Store, released_folder
 from ecgadv.repository import place
 from ecgadv.results.estimate import Estimate

@@ -15,7 +15,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics, scores
 from ecgadv.evaluation.intervals import seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED, worst_case
-from ecgadv.experiments.evaluate import HAN_CLASSES
+from ecgadv.experiments.scores import HAN_CLASSES
 from ecgadv.experiments.store import Record
 from ecgadv.results.estimate import Estimate, estimate, once
 from ecgadv.results.names import plain

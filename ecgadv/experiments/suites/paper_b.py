@@ -215,6 +215,21 @@ def masked(config: Config) -> Config:
     )
 
 
+def standard(config: Config) -> Config:
+    """Return the same network under the cascade of `ecgadv.evaluate`, on the beats that SAP meets.
+
+    Its threat is that of the authors' PGD: within [0, 1], the padding included. The label's variant
+    gets "-standard".
+    """
+    return replace(
+        config,
+        label=f"{config.label}-standard",
+        attacks=(Attack("standard", "standard", PROOF_EPS, per_class=COSTLY_SUBSET),),
+        proof=(),
+        proof_per_class=None,
+    )
+
+
 def log_network() -> Config:
     """Return the network of the log in the authors' code, under that log's attack.
 
@@ -237,15 +252,16 @@ def paper() -> Plan:
     """The authors' protocol on the real beats, split over beats and between patients."""
     mlp, cnn = "beat-mlp", "beat-cnn"
     own = [config_of("paper", mlp, *d) for d in defenses_of(mlp)]
-    plan = [(config, 3) for config in own]
     between = [("cross-entropy", None), ("nsr", 0.4), ("adversarial", 0.1)]
-    plan += [(config_of("paper", mlp, *d, split="interpatient"), 3) for d in between]
+    strangers = [config_of("paper", mlp, *d, split="interpatient") for d in between]
     sweep = [0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9]
-    plan += [(config_of("paper", mlp, "nsr", beta), 3) for beta in sweep]
+    swept = [config_of("paper", mlp, "nsr", beta) for beta in sweep]
     harmonised = [*between, ("jacobian", JACOBIAN_BETA[mlp])]
     repaired = [config_of("paper", mlp, *d, variant="corrected") for d in harmonised]
-    plan += [(config, 3) for config in repaired]
+    every = (*own, *strangers, *swept, *repaired)
+    plan = [(config, 3) for config in every]
     plan += [(masked(config), 3) for config in (*own, *repaired)]
+    plan += [(standard(config), 3) for config in every]
     plan.append((log_network(), 3))
     plan += [(config_of("paper", cnn, *d), 3) for d in defenses_of(cnn)]
     return plan
