@@ -22,7 +22,7 @@ setup: $(STAMP) ## make .venv with every package at its pinned version
 
 test: $(STAMP) ## check the style and run the tests (without network)
 	$(BIN)/ruff check --no-cache .
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 mutants: $(STAMP) ## put small bugs into the package and see whether tests notice (ARGS=--help)
 	@$(BIN)/python tests/mutants.py $(ARGS)

@@ -39,6 +39,16 @@ def described(claim):
     }
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(autouse=True)
+def _records_are_read_once(folder, monkeypatch):
+    monkeypatch.setattr("ecgadv.results.kept.FOLDER", str(folder))
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_verdicts_on_released_records_have_not_moved(claim):
     now, frozen = described(CLAIMS[claim]), json.loads(FROZEN.read_text(encoding="utf-8"))[claim]

@@ -69,9 +69,10 @@ def cut(signal, samples, is_beat):
     for start, span in zip(found["onset"], found.pop("span"), strict=True):
         # Two annotations at one sample would leave nothing; a row has at least its first sample.
         segment = signal[start : start + max(span, 1) : STEP]
-        pieces.append(segment[:LENGTH] - segment.min())
+        lowest = segment.min()
+        pieces.append(segment[:LENGTH] - lowest)
         uncut.append(len(segment))
-        spans.append(segment.max() - segment.min())
+        spans.append(segment.max() - lowest)
     counts = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
     return {
         **found,

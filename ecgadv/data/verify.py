@@ -21,6 +21,11 @@ _MAT_NAME = b"val\0"
 _MAT_INT16 = 30  # MATLAB level 4: little-endian, int16, full matrix
 _GAIN = r"1000(?:\.0\(0\))?/mV"  # of every lead in both challenges, in either spelling
 _MAT_PREFIX = 24  # bytes before the samples
+# The record's name is compared afterwards: a pattern for each takes longer than to read it.
+_RECORD_LINE = re.compile(r"(\S+) (\d{1,3}) \d+ (\d{1,9})\b")
+_SIGNAL_LINE = re.compile(
+    rf"(\S+)\.mat 16(?:x1)?\+{_MAT_PREFIX} {_GAIN} \d+ 0 (-?\d{{1,6}}) (-?\d{{1,6}}) .*"
+)
 
 
 @dataclass(frozen=True)
@@ -114,23 +119,17 @@ def parse_header(text, record):
         EcgadvError: it is not such a header, or of another record.
     """
     lines = text.splitlines()
-    start = re.match(
-        rf"{re.escape(record)} (\d{{1,3}}) \d+ (\d{{1,9}})\b", lines[0] if lines else ""
-    )
-    if not start:
+    start = _RECORD_LINE.match(lines[0]) if lines else None
+    if not start or start[1] != record:
         raise EcgadvError(f"it is not a WFDB header of record {record}")
-    leads, samples = map(int, start.groups())
-    signal = re.compile(
-        rf"{re.escape(record)}\.mat 16(?:x1)?\+{_MAT_PREFIX} {_GAIN} \d+ 0 "
-        r"(-?\d{1,6}) (-?\d{1,6}) .*"
-    )
-    stated = [signal.fullmatch(line) for line in lines[1 : leads + 1]]
-    if len(stated) != leads or None in stated:
+    leads, samples = int(start[2]), int(start[3])
+    stated = [_SIGNAL_LINE.fullmatch(line) for line in lines[1 : leads + 1]]
+    if len(stated) != leads or not all(line and line[1] == record for line in stated):
         raise EcgadvError(f"it does not describe its {leads} leads")
     return Header(
         samples=samples,
-        first=tuple(int(found[1]) for found in stated),
-        checksums=tuple(int(found[2]) % 2**16 for found in stated),
+        first=tuple(int(line[2]) for line in stated),
+        checksums=tuple(int(line[3]) % 2**16 for line in stated),
     )
 
 

@@ -1,6 +1,5 @@
 """The real CinC 2017 recordings against the published counts and Han's own files."""
 
-import os
 import zipfile
 from pathlib import Path
 
@@ -35,15 +34,6 @@ def prepared(challenge, tmp_path_factory):
 @pytest.fixture(scope="module")
 def recordings(prepared):
     return data.load("challenge-2017", root=prepared[0])
-
-
-@pytest.fixture(scope="module")
-def han(physionet):
-    """A reader of the files that Han et al. published, from $ECGADV_TEST_HAN2020 or beside."""
-    folder = Path(os.environ.get("ECGADV_TEST_HAN2020") or physionet.parents[1] / "han2020")
-    if not folder.is_dir():
-        pytest.skip(f"no files of Han et al. at {folder}: set ECGADV_TEST_HAN2020")
-    return lambda name: np.load(folder / f"{name}.npy")
 
 
 def test_published_counts(prepared, recordings):

@@ -7,14 +7,11 @@ import pytest
 import yaml
 from heartbeat_rule import CHANGES
 
-from ecgadv.data import mitbih
-
 STORED = Path(__file__).parents[2] / "book" / "heartbeat.yml"
 
 
 @pytest.fixture(scope="module")
-def again(mitdb, mitdb_raw, genuine):
-    records = {name: mitbih.read_record(mitdb_raw, name) for name in mitbih.RECORDS}
+def again(mitdb, records, genuine):
     return heartbeat.summary(mitdb, records, genuine)
 
 

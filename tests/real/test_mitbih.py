@@ -30,8 +30,7 @@ def test_fingerprint_and_load_by_name(prepared, mitdb):
     assert data.load("mitdb", root=prepared[0]).fingerprint == FINGERPRINT
 
 
-def test_de_chazal_counts_decide_where_escape_beats_belong(mitdb_raw):
-    records = {name: mitbih.read_record(mitdb_raw, name) for name in (*splits.DS1, *splits.DS2)}
+def test_de_chazal_counts_decide_where_escape_beats_belong(records):
     for names, expected in ((splits.DS1, DS1_BEATS), (splits.DS2, DS2_BEATS)):
         symbols = np.concatenate([records[name].symbols for name in names])
         found = {name: int(np.isin(symbols, group).sum()) for name, group in mitbih.AAMI.items()}
