@@ -193,7 +193,7 @@ def test_masks_and_budgets_of_any_shape():
         ({"model": lambda x: (Flat()(x),)}, r"returned a tuple"),
         ({"y": Y[:, None]}, r"label of shape \(40, 1\)"),
         ({"y": Y + 9}, "the network has 3 classes"),
-        ({"y": nn.functional.one_hot(Y, 3)}, r"label of shape \(40, 3\)"),
+        ({"y": nn.functional.one_hot(Y, 3)}, r"labels of shape \(40, 3\); .* task=.multilabel"),
         ({"task": "multilabel"}, r"give 0 or 1 for each of \(N, K\)"),
         ({"task": "softmax"}, "unknown task 'softmax'; choose one of multiclass, multilabel"),
         (

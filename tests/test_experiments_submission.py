@@ -2,19 +2,20 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 from strangers import refused
 
-from ecgadv import cli
+from ecgadv import cli, results
 from ecgadv.attacks import pgd
 from ecgadv.experiments.config import from_dict
 from ecgadv.experiments.exposure import threat
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session, load_model
-from ecgadv.experiments.store import Store
+from ecgadv.experiments.store import WEIGHTS, Store
 from ecgadv.experiments.submission import Submission, check, read
 
 EPS = 0.05
@@ -100,3 +101,28 @@ def test_what_is_no_submission_is_told(tmp_path, made):
     refused(r"give \(n,\), \(n, C, L\)", read, tmp_path / "mine.npz")
     replace(made, eps=-1.0).save(tmp_path / "mine.npz")
     refused("eps is -1.0", read, tmp_path / "mine.npz")
+
+
+def test_weights_that_another_record_keeps_are_found(record, made, monkeypatch):
+    """As those of a network's further records are, once released."""
+    asked = []
+    monkeypatch.setattr(type(record), "weights", record.path / "none.safetensors")
+    monkeypatch.setattr(Session, "weights", lambda *a: asked.append(a) or record.path / WEIGHTS)
+    assert check(made, record).broken > 0 and len(asked) == 1
+    monkeypatch.setattr(Session, "weights", lambda *a: None)
+    refused("has no weights here", check, made, record)
+
+
+def test_the_board_shows_verdicts_by_what_they_leave(record, made, tmp_path, monkeypatch):
+    verdict = check(made, record)
+    board = import_module("ecgadv.results.submissions")  # the package has a function of the name
+    monkeypatch.setattr(board, "released_folder", lambda: record.path.parent)
+    replace(verdict, author="Z. Worse", after=verdict.before).save(tmp_path / "a.json")
+    verdict.save(tmp_path / "b.json")
+    board = results.submissions(tmp_path)
+    assert board.author.tolist() == ["A. Author", "Z. Worse"]
+    assert board.after.tolist() == [verdict.after, verdict.before]
+    assert board.network.tolist() == ["tiny/beatwise/mlp/ce/faithful"] * 2
+    assert results.submissions(tmp_path / "none").empty
+    (tmp_path / "c.json").write_text('{"record": "x"}')
+    refused("c.json is no verdict", results.submissions, tmp_path)

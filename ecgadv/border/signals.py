@@ -133,7 +133,7 @@ def labels_fit(y: Tensor, logits: Tensor) -> None:
         if bool(odd.any()):
             raise EcgadvError(
                 f"soft labels sum to {float(total[odd][0]):.4g} {places(odd)}; give probabilities "
-                "that sum to 1: labels of several classes at once are not covered"
+                "that sum to 1, or for several classes at once task='multilabel' of ecgadv.evaluate"
             )
     elif y.numel():
         low, high = y.min(), y.max()

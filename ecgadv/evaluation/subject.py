@@ -154,6 +154,11 @@ def _threats(eps, **of) -> list[Threat]:
 
 def _labels(y, x: Tensor, task: str) -> np.ndarray:
     if task == "multiclass":
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            raise EcgadvError(
+                f"labels of shape {tuple(np.shape(y))}; give class numbers (N,), such as "
+                "y.argmax(-1) of one-hot rows, or for several classes at once task='multilabel'"
+            )
         y = arrays.classes("label", y)
         arrays.one_each("labels", y, x, what="examples")
         return y

@@ -21,6 +21,7 @@ from ecgadv.experiments.config import from_dict
 from ecgadv.experiments.exposure import threat
 from ecgadv.experiments.session import load_model
 from ecgadv.experiments.store import Record
+from ecgadv.experiments.verify import session_on, weights_of
 
 NEEDED = ("record", "eps", "author", "attack")
 
@@ -89,6 +90,16 @@ class Verdict:
         """Write it as JSON, for the leaderboard."""
         files.write(Path(path), (json.dumps(asdict(self), indent=1) + "\n").encode())
 
+    @staticmethod
+    def load(path: Path | str) -> "Verdict":
+        """Return the verdict of a file; EcgadvError if it is none."""
+        try:
+            return Verdict(**files.parse_json(Path(path).read_bytes()))
+        except files.DAMAGED as error:
+            raise EcgadvError(
+                f"{path} is no verdict ({files.why(error)}); write it by `ecgadv check --out`"
+            ) from error
+
 
 def read(path: Path | str) -> Submission:
     """Return the submission of a file; EcgadvError if it is none."""
@@ -141,7 +152,7 @@ def check(made: Submission, record: Record) -> Verdict:
     mask = torch.from_numpy(dataset.mask(made.id)) if kept else None
     x_adv = torch.from_numpy(made.x)
     threat(dataset.unit, made.eps).check(x_adv, x, mask)
-    model = load_model(config, dataset, record.weights)
+    model = load_model(config, dataset, weights_of(record, session_on("cpu")))
     read_as = predict(model, x_adv, mask=mask).argmax(1).numpy()
     broken = read_as != dataset.y[made.id]
     met = np.all([flags != NOT_ATTACKED for flags in held.values()], axis=0)

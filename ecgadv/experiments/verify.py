@@ -76,22 +76,26 @@ def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
             train_missing(config, record.run["training"]["seeds_together"], aside)
             again = run_once(config, seed, aside)
             return compare(record, again.metrics, again.examples())
-    weights = record.weights if record.weights.exists() else session.weights(config, seed)
-    if weights is None:
-        raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
-    _check_own(record, weights)
-    model = load_model(config, dataset, weights).to(session.device)
+    model = load_model(config, dataset, weights_of(record, session)).to(session.device)
     return compare(record, *evaluate(config, seed, model, dataset, session))
 
 
-def _check_own(record: Record, weights: Path) -> None:
-    """Raise EcgadvError if a record says what its weights sum to, and these are others."""
+def weights_of(record: Record, session: Session) -> Path:
+    """Return the file of the weights that a record was made of, its own or another record's.
+
+    Raises EcgadvError if they are not here, or are not those that the record says.
+    """
+    own = record.weights.exists()
+    weights = record.weights if own else session.weights(from_dict(record.config), record.seed)
+    if weights is None:
+        raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
     stated = record.sum(WEIGHTS)
     if stated is not None and sha256(source_of(weights).read(weights.name)) != stated:
         raise EcgadvError(
             f"the weights in {weights.parent} are not those that record {record.key} was made of: "
             "delete them, or add --retrain to train again"
         )
+    return weights
 
 
 def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> Comparison:

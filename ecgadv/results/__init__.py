@@ -8,6 +8,7 @@
     examples(record)  # a row an example
     runs()  # a row a record: where it comes from, and what it took
     planned()  # a row a config of the suites, and how much of it was run
+    submissions()  # a row a submission of somebody's examples against a released network
 
 `load`, `best` and `current` give the results behind them, record by record.
 """
@@ -18,8 +19,10 @@ from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
 from ecgadv.results.runs import runs
 from ecgadv.results.signs import refuse, signs
+from ecgadv.results.standard import drops
 from ecgadv.results.strengths import chosen
 from ecgadv.results.subject import subject
+from ecgadv.results.submissions import submissions
 from ecgadv.results.tables import compared, differences, estimates, examples
 from ecgadv.results.todo import missing, planned, run_missing
 from ecgadv.results.turning import strongest, turned
@@ -33,6 +36,7 @@ __all__ = [
     "current",
     "difference",
     "differences",
+    "drops",
     "effects",
     "estimates",
     "examples",
@@ -46,6 +50,7 @@ __all__ = [
     "signs",
     "strongest",
     "subject",
+    "submissions",
     "told",
     "turned",
 ]

@@ -21,7 +21,13 @@ def shared_seeds(a: Result, b: Result) -> list[tuple[int, int]]:
 
 
 def difference(
-    a: Result, b: Result, attack: str, *, eps: float | None = None, balanced: bool = True
+    a: Result,
+    b: Result,
+    attack: str,
+    *,
+    eps: float | None = None,
+    balanced: bool = True,
+    against: str | None = None,
 ) -> Estimate:
     """Return a minus b on the same examples, seed by seed.
 
@@ -32,6 +38,8 @@ def difference(
         attack: name of the attack.
         eps: the noise level whose accuracies are compared, 0 for clean ones; None compares
             AUC(0.1).
+        balanced: average the classes equally.
+        against: the attack on b; the same one if None.
 
     Raises:
         EcgadvError: other test examples, or no seed in common.
@@ -39,10 +47,11 @@ def difference(
     shared = shared_seeds(a, b)
     if not shared:
         raise EcgadvError(f"{a.label} and {b.label} share no seed: run the same seeds of both")
+    each = (a, attack), (b, against or attack)
     if eps is None:
-        (levels, rows_a), (_, rows_b) = a.area_rows(attack), b.area_rows(attack)
+        (levels, rows_a), (_, rows_b) = (result.area_rows(name) for result, name in each)
     else:
-        rows_a, rows_b = (r.held(attack, eps)[:, None] for r in (a, b))
+        rows_a, rows_b = (result.held(name, eps)[:, None] for result, name in each)
     m = rows_a.shape[1]
 
     def compared(accuracies: np.ndarray) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""What the standard cascade leaves of what a paper's own attack leaves, on the same examples."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from ecgadv.evaluation.indicators import Indicator
+from ecgadv.evaluation.robustness import NOT_ATTACKED
+from ecgadv.results.estimate import Estimate
+from ecgadv.results.paired import difference, shared_seeds
+from ecgadv.results.records import networks
+from ecgadv.results.result import Result
+
+STANDARD = "standard"  # the attack, and what its variants' labels end in
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One network under a paper's attack and under the standard cascade, at one level.
+
+    Attributes:
+        name: of its defense.
+        paper, standard: class-balanced accuracy under each, of the examples that both met.
+        drop: the first minus the second.
+        found: how many examples each attack of the cascade broke first, in its order, over seeds.
+        seeds: those that both have.
+        failures: indicators of a failed attack in any of the records, by name.
+    """
+
+    name: str
+    paper: Estimate
+    standard: Estimate
+    drop: Estimate
+    found: dict[str, int]
+    seeds: tuple[int, ...]
+    failures: tuple[str, ...]
+
+    @property
+    def found_by(self) -> str:
+        """The attacks of the cascade with their shares of what it broke, the greatest first."""
+        every = max(1, sum(self.found.values()))
+        shares = sorted(((n / every, name) for name, n in self.found.items() if n), reverse=True)
+        return ", ".join(f"{name} {100 * share:.1f}\u00a0%" for share, name in shares)
+
+
+def drops(experiment: str, profile: str, attack: str, *, eps: float, **fields: str) -> list[Drop]:
+    """Return the drop of each network that has both records, in the order of tables.
+
+    Args:
+        experiment, profile: as for `networks`.
+        attack: the paper's, such as "pgd-100".
+        eps: a level of both.
+        fields: such as network="mlp", split="beatwise", and variant, of the paper's attack.
+    """
+    variant = f"{fields['variant']}-{STANDARD}"
+    under = networks(experiment, profile, **{**fields, "variant": variant})
+    pairs = (
+        (own, under.get(name)) for name, own in networks(experiment, profile, **fields).items()
+    )
+    return [drop(own, other, attack, eps=eps) for own, other in pairs if other is not None]
+
+
+def drop(own: Result, under: Result, attack: str, *, eps: float) -> Drop:
+    """Return the drop of one network: `own` is under the paper's attack, `under` the cascade."""
+    first, second = zip(*shared_seeds(own, under), strict=True)
+    # The same seeds and examples in both, so that the two accuracies differ by the drop.
+    met = (under.held(STANDARD, eps) != NOT_ATTACKED).all(axis=0)
+    met &= (own.held(attack, eps) != NOT_ATTACKED).all(axis=0)
+    flags = own.held(attack, eps)[list(first)], under.held(STANDARD, eps)[list(second)]
+    rows = [np.where(met, held, NOT_ATTACKED)[:, None] for held in flags]
+    records = [under.records[position] for position in second]
+    told = [Indicator(**i) for r in records for i in r.metrics["attacks"][STANDARD]["indicators"]]
+    return Drop(
+        *(own.name, own.estimate(rows[0]), own.estimate(rows[1])),
+        drop=difference(own, under, attack, eps=eps, against=STANDARD),
+        found=_found(records, eps),
+        seeds=tuple(record.seed for record in records),
+        failures=tuple(dict.fromkeys(one.name for one in told if one.failed)),
+    )
+
+
+def _found(records, eps: float) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for record in records:
+        by = record.examples()[f"by/{STANDARD}/{eps:g}"]
+        for number, name in enumerate(record.metrics["attacks"][STANDARD]["cascade"]):
+            found[name] += int((by == number).sum())
+    return dict(found)
