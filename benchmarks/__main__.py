@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.attacking import evaluation, pgd_step, sap_smoothing
+from benchmarks.leads import leads
 from benchmarks.preparing import preparing
 from benchmarks.training import training
 from ecgadv.experiments.runner import usable_cores
@@ -20,6 +21,7 @@ BENCHMARKS = {
     "prepare": preparing,
     "train": training,
     "evaluate": evaluation,
+    "leads": leads,
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import __main__, attacking, peers, preparing, timing, training
+from benchmarks import __main__, attacking, leads, peers, preparing, timing, training
 from ecgadv import models
 from ecgadv.attacks.sap import smooth
 
@@ -46,6 +46,24 @@ def test_the_plain_network_is_ours():
     torch.testing.assert_close(plain(x), network(x))
 
 
+@pytest.mark.parametrize("step", ["undefended", "NSR", "Jacobian"])
+def test_the_plain_network_of_twelve_leads_and_its_losses_are_ours(step):
+    options = {"width": 4, "blocks": 2, "stride": 2, "pool": True}
+    network, plain = (net.double() for net in leads._networks(options))
+    x, y = leads._recordings(6, 300)
+    x = x.double()
+    torch.testing.assert_close(plain(x), network(x))
+    leads._steps(network, x, y)[step]()
+    leads._plain_step(step, plain, x, y)
+    for a, b in zip(plain.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_twelve_leads(peer):
+    rows = leads.leads(quick=True)
+    assert len(rows) == 8 and all(row.ratio > 0 for row in rows)
+
+
 def test_operations_are_those_that_torch_counts():
     plain = peers.PlainCNN().requires_grad_(False)
     x = torch.rand(1, 1, 187, requires_grad=True)
@@ -77,6 +95,8 @@ def test_evaluation(peer):
 
 def test_without_torchattacks_its_rows_say_so(no_peer):
     rows = attacking.pgd_step(quick=True)[1:] + attacking.evaluation(quick=True)
+    network, plain = leads._networks({"width": 2, "blocks": 1})
+    rows.append(leads._attack(network, plain, *leads._recordings(1, 99), what="", quick=True))
     assert {row.not_run for row in rows} == {attacking.NO_PEER}
     assert rows[0].line().endswith("not run: torchattacks is not installed; `make bench` does it")
 
