@@ -4,8 +4,10 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/ecgadv.stamp
-TORCHATTACKS := 3.5.1
-PEERS := $(VENV)/peers/torchattacks-$(TORCHATTACKS).stamp
+PEERS := $(VENV)/peers/peers.stamp
+# adversarial-library is not among them: it needs torchvision.
+COMPARED := torchattacks==3.5.1 foolbox==3.3.4 eagerpy==0.30.0 \
+  adversarial-robustness-toolbox==1.20.1 six==1.17.0
 
 # One thread: the same seed gives other bits with another number of threads.
 export OMP_NUM_THREADS ?= 1
@@ -97,12 +99,11 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m compileall -q -j 0 -x 'torch/testing/_internal' $(VENV)/lib
 	@touch $@
 
-# It asks for torchvision and an old requests, which its attacks do not use: so it comes without
-# its dependencies, into a folder that only the benchmarks see.
-$(PEERS): | $(STAMP)
-	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(@D) \
-	  torchattacks==$(TORCHATTACKS) && touch $@ \
-	|| echo "torchattacks could not be installed: its rows will say so"
+# They ask for torchvision and old packages, which the attacks compared do not use: so they come
+# without their dependencies, into a folder that only the benchmarks see.
+$(PEERS): Makefile | $(STAMP)
+	@$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(@D) $(COMPARED) \
+	  && touch $@ || echo "the peers could not be installed: their rows will say so"
 
 PIP_INSTALL = $(BIN)/python -m pip install -qq --no-compile --constraint constraints.txt \
   $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) --editable '.[book,data,test]'

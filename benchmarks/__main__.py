@@ -12,6 +12,7 @@ import torch
 from benchmarks.attacking import evaluation, pgd_step, sap_smoothing
 from benchmarks.leads import leads
 from benchmarks.preparing import preparing
+from benchmarks.standard import standard
 from benchmarks.training import training
 from ecgadv.experiments.runner import usable_cores
 
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "train": training,
     "evaluate": evaluation,
     "leads": leads,
+    "standard": standard,
 }
 
 

@@ -87,13 +87,13 @@ def _plain_step(step: str, network: nn.Module, x: Tensor, y: Tensor) -> None:
 
 
 def _attack(network, plain, x: Tensor, y: Tensor, *, what: str, quick: bool) -> Row:
-    """PGD beside torchattacks', which wants signals within [0, 1]."""
+    """PGD beside a peer's, which wants signals within [0, 1]."""
     steps, what = 2 if quick else 5, f"{what}, PGD"
     shifted = nn.Sequential(peers.Shift(), plain)
-    try:
-        name, theirs = peers.torchattacks_pgd(shifted, eps=EPS / 2, step_size=EPS / 20, steps=steps)
-    except ImportError:
+    others = peers.pgd(shifted, eps=EPS / 2, step_size=EPS / 20, steps=steps)
+    if not others:
         return Row("leads", what, not_run=NO_PEER)
+    name, theirs = next(iter(others.items()))
     threat = Threat(EPS, low=-1.0, high=1.0)
     ours = partial(attacks.pgd, network, x, y, threat, steps=steps, step_size=EPS / 10, keep="last")
     a, b = in_turns([ours, partial(theirs, (x + 1) / 2, y)], rounds=_rounds(quick))

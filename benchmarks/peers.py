@@ -1,6 +1,8 @@
-"""What we are measured against: plain networks and losses, torchattacks, SAP's 25 convolutions."""
+"""What we are measured against: plain networks and losses, other libraries' attacks."""
 
+import contextlib
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -122,15 +124,110 @@ def plain_jacobian(logits: Tensor, x: Tensor, y: Tensor, *, beta: float) -> Tens
     return F.cross_entropy(logits, y) + beta * squares.sqrt() / logits.numel()
 
 
-def torchattacks_pgd(model: nn.Module, *, eps: float, step_size: float, steps: int):
-    """Return (name, attack): torchattacks' PGD as attack(x, y), for signals within [0, 1].
+def pgd(model: nn.Module, *, eps: float, step_size: float, steps: int) -> dict[str, Callable]:
+    """Return PGD of each peer that is installed, by its name: attack(x, y) for signals in [0, 1].
 
-    Raises ImportError where it is not installed.
+    All begin at random and take every step for every example.
     """
+    return _installed(
+        [_torchattacks_pgd, _foolbox_pgd, _art_pgd],
+        model,
+        eps=eps,
+        step_size=step_size,
+        steps=steps,
+    )
+
+
+def parts(model: nn.Module, *, eps: float, classes: int) -> dict[str, dict[str, Callable]]:
+    """Return by name what peers have of a cascade, by peer: attack(x, y) for signals in [0, 1]."""
+    return {
+        "Auto-PGD": _installed([_torchattacks_apgd], model, eps=eps, classes=classes),
+        "smallest": _installed([_foolbox_fmn], model),
+        "Square": _installed([_torchattacks_square], model, eps=eps),
+        "AutoAttack": _installed([_torchattacks_auto], model, eps=eps, classes=classes),
+    }
+
+
+def _installed(makes, model: nn.Module, **options) -> dict[str, Callable]:
+    found = {}
+    for make in makes:
+        with contextlib.suppress(ImportError):
+            name, attack = make(model, **options)
+            found[name] = attack
+    return found
+
+
+def _torchattacks_pgd(model, *, eps, step_size, steps):
     import torchattacks
 
     attack = torchattacks.PGD(model, eps=eps, alpha=step_size, steps=steps, random_start=True)
     return f"torchattacks {torchattacks.__version__}", attack
+
+
+def _foolbox_pgd(model, *, eps, step_size, steps):
+    import foolbox
+
+    network = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device="cpu")
+    attack = foolbox.attacks.LinfPGD(abs_stepsize=step_size, steps=steps)
+    return f"foolbox {foolbox.__version__}", lambda x, y: attack(network, x, y, epsilons=eps)[1]
+
+
+def _art_pgd(model, *, eps, step_size, steps):
+    import art
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+    from art.estimators.classification import PyTorchClassifier
+
+    network = PyTorchClassifier(
+        *(model, nn.CrossEntropyLoss(), (1, 187), 5), clip_values=(0.0, 1.0), device_type="cpu"
+    )
+    options = {"eps": eps, "eps_step": step_size, "max_iter": steps, "num_random_init": 1}
+    attack = ProjectedGradientDescentPyTorch(network, batch_size=4096, verbose=False, **options)
+
+    def attacked(x, y):
+        return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
+
+    return f"ART {art.__version__}", attacked
+
+
+class Picture(nn.Module):
+    """A network of signals for attacks that want pictures (B, 1, 1, L)."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x[:, :, 0])
+
+
+def _of_pictures(make, model, **options):
+    import torchattacks
+
+    attack = make(torchattacks)(Picture(model).eval(), seed=0, **options)
+    return f"torchattacks {torchattacks.__version__}", lambda x, y: attack(x[:, :, None], y)[
+        :, :, 0
+    ]
+
+
+def _torchattacks_apgd(model, *, eps, classes):
+    options = {"eps": eps, "steps": 100, "n_classes": classes}
+    return _of_pictures(lambda peer: peer.APGDT, model, **options)
+
+
+def _torchattacks_square(model, *, eps):
+    return _of_pictures(lambda peer: peer.Square, model, eps=eps, n_queries=1000)
+
+
+def _torchattacks_auto(model, *, eps, classes):
+    return _of_pictures(lambda peer: peer.AutoAttack, model, eps=eps, n_classes=classes)
+
+
+def _foolbox_fmn(model):
+    import foolbox
+
+    network = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device="cpu")
+    attack = foolbox.attacks.LInfFMNAttack(steps=100)
+    return f"foolbox {foolbox.__version__}", lambda x, y: attack(network, x, y, epsilons=None)[1]
 
 
 def gaussian_kernels() -> list[Tensor]:

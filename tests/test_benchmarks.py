@@ -1,12 +1,22 @@
 """The benchmarks run on tiny sizes and report ratios, and the peers compute what ours computes."""
 
 import json
+import sys
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import __main__, attacking, leads, peers, preparing, timing, training
+from benchmarks import (
+    __main__,
+    attacking,
+    leads,
+    peers,
+    preparing,
+    standard,
+    timing,
+    training,
+)
 from ecgadv import models
 from ecgadv.attacks.sap import smooth
 
@@ -23,20 +33,25 @@ def slow_pgd(model, *, eps, step_size, steps):
             x_adv = torch.clamp(moved, x - eps, x + eps).clamp(0, 1)
         return x_adv.detach()
 
-    return "stand-in", attack
+    return {"stand-in": attack}
+
+
+def still(model, **options):
+    """A stand-in for parts of a cascade that find nothing."""
+    names = "Auto-PGD", "smallest", "Square", "AutoAttack"
+    return {name: {"stand-in": lambda x, y: x.clone()} for name in names}
 
 
 @pytest.fixture
 def peer(monkeypatch):
-    monkeypatch.setattr(peers, "torchattacks_pgd", slow_pgd)
+    monkeypatch.setattr(peers, "pgd", slow_pgd)
+    monkeypatch.setattr(peers, "parts", still)
 
 
 @pytest.fixture
 def no_peer(monkeypatch):
-    def absent(*args, **options):
-        raise ImportError
-
-    monkeypatch.setattr(peers, "torchattacks_pgd", absent)
+    for library in ("torchattacks", "foolbox", "art"):
+        monkeypatch.setitem(sys.modules, library, None)  # its import fails
 
 
 def test_the_plain_network_is_ours():
@@ -79,8 +94,9 @@ def test_25_convolutions_smooth_as_one_kernel_does():
 
 
 def test_pgd_step(peer):
-    peak, step = attacking.pgd_step(quick=True)
+    peak, step, share = attacking.pgd_step(quick=True)
     assert peak.ours > 0 and step.ratio > 0 and step.peer_name.startswith("stand-in")
+    assert share.ours == pytest.approx(step.ours / peak.ours)
 
 
 def test_sap():
@@ -93,12 +109,22 @@ def test_evaluation(peer):
     assert [row.ratio > 0 for row in rows] == [True, True]
 
 
-def test_without_torchattacks_its_rows_say_so(no_peer):
+def test_standard(peer):
+    rows = standard.standard(quick=True)
+    seconds = [row.ours for row in rows if row.unit == "s"]
+    assert len(seconds) == 2 and min(seconds) > 0
+    left = [row for row in rows if row.unit == "% hold"]
+    # The stand-ins change nothing, so that all that is read right holds.
+    assert len(left) == 3 and all(row.peer == 100 >= row.ours for row in left)
+
+
+def test_without_peers_their_rows_say_so(no_peer):
     rows = attacking.pgd_step(quick=True)[1:] + attacking.evaluation(quick=True)
+    rows += [row for row in standard.standard(quick=True) if row.unit != "s"]
     network, plain = leads._networks({"width": 2, "blocks": 1})
     rows.append(leads._attack(network, plain, *leads._recordings(1, 99), what="", quick=True))
-    assert {row.not_run for row in rows} == {attacking.NO_PEER}
-    assert rows[0].line().endswith("not run: torchattacks is not installed; `make bench` does it")
+    assert {row.not_run for row in rows} == {attacking.NO_PEER} and len(rows) == 8
+    assert rows[0].line().endswith("not run: no peer is installed; `make bench` does it")
 
 
 def test_training(monkeypatch):
