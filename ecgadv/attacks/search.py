@@ -65,11 +65,10 @@ class Best:
         """Take over the active samples of `x_adv` that beat what was found before."""
         loss = attack_loss(self.loss_name, logits, y)
         wrong = misread(logits, y)
-        better = (wrong & ~self.broken) | ((wrong == self.broken) & (loss > self.loss))
+        better = torch.where(wrong == self.broken, loss > self.loss, wrong)
         if self.stop_at_success:
             better &= ~self.broken
-        # A NaN logit must not pass for a success.
-        better &= ~torch.isnan(loss)
+        better &= loss == loss  # a NaN logit must not pass for a success
         self.loss = torch.where(better, loss, self.loss)
         self.broken = torch.where(better, wrong, self.broken)
         self.example = torch.where(better[..., None, None], x_adv.detach(), self.example)

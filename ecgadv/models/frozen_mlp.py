@@ -11,6 +11,7 @@ In exact arithmetic nothing changes.
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
 
@@ -18,20 +19,20 @@ _aten = torch.ops.aten
 
 
 class FrozenMLP(Function):
-    """Logits (S, B, K) of x (S, B, L) as a function of x alone."""
+    """Logits (..., B, K) of x (..., B, L) as a function of x alone."""
 
     @staticmethod
     def forward(ctx, x: Tensor, layers: Sequence[tuple[Tensor, Tensor]], plain) -> Tensor:
         *below, (weight, bias), (output, output_bias) = layers
-        bias = torch.baddbmm(output_bias.unsqueeze(1), bias.unsqueeze(1), output.mT)
-        output = torch.bmm(output, weight)
+        bias = _affine(bias.unsqueeze(-2), output, output_bias).squeeze(-2)
+        output = output @ weight
         ctx.plain, ctx.weights, ctx.hidden = plain, [w for w, _ in below] + [output], []
         ctx.save_for_backward(x)
         h = x
         for w, b in below:
-            h = torch.baddbmm(b.unsqueeze(1), h, w.mT).relu_()
+            h = _affine(h, w, b).relu_()
             ctx.hidden.append(h)
-        return torch.baddbmm(bias, h, output.mT)
+        return _affine(h, output, bias)
 
     @staticmethod
     def backward(ctx, gradient: Tensor):
@@ -39,9 +40,15 @@ class FrozenMLP(Function):
         if torch.is_grad_enabled():  # a gradient of the gradient is wanted
             return torch.autograd.grad(ctx.plain(x), x, gradient, create_graph=True)[0], None, None
         for weight, h in zip(ctx.weights[:0:-1], ctx.hidden[::-1], strict=True):
-            gradient = torch.bmm(gradient, weight)
+            gradient = gradient @ weight
             _aten.threshold_backward.grad_input(gradient, h, 0, grad_input=gradient)
-        return torch.bmm(gradient, ctx.weights[0]), None, None
+        return gradient @ ctx.weights[0], None, None
+
+
+def _affine(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    if weight.dim() == 2:
+        return F.linear(h, weight, bias)
+    return torch.baddbmm(bias.unsqueeze(1), h, weight.mT)
 
 
 def logits(
@@ -54,7 +61,4 @@ def logits(
             the last two.
         plain: the same function of x in ordinary operations, for gradients of gradients.
     """
-    if x.dim() == 3:
-        return FrozenMLP.apply(x, pairs, plain)
-    alone = [(weight[None], bias[None]) for weight, bias in pairs]
-    return FrozenMLP.apply(x[None], alone, lambda x: plain(x[0])[None])[0]
+    return FrozenMLP.apply(x, pairs, plain)
