@@ -102,7 +102,16 @@ def test_the_suites_by_number_of_classes():
     def names(classes, wanted="standard", *, norm="linf", signs=False):
         return [step.name for step in suite.steps(wanted, classes, norm=norm, signs=signs)]
 
-    every = ["apgd-ce", "fmn", "apgd-dlr", "apgd-near", "apgd-margin", "square", "sap"]
+    every = [
+        "apgd-ce",
+        "fmn",
+        "apgd-dlr",
+        "apgd-near",
+        "apgd-margin",
+        "pgd-margin",
+        "square",
+        "sap",
+    ]
     assert names(2) == names(5, signs=True) == [n for n in every if n != "apgd-dlr"]
     assert names(3) == names(4) == every
     assert names(3, norm="l2") == every[:-1]

@@ -54,9 +54,9 @@ def evaluate(
         success: of "multilabel": "any" (a label that was read right flips), "exact" (the set of
             labels is not the true one), or the number of one label.
         attacks: "standard" (Auto-PGD with three losses from x and from random points, the smallest
-            perturbation, Auto-PGD from there, Square, each on what is left, and SAP), "fast" (a
-            quick look), or names, functions `attack(model, x, y, threat, *, mask, generator)` and
-            pairs of a name and a function.
+            perturbation, Auto-PGD from there, plain PGD, Square, each on what is left, and SAP),
+            "fast" (a quick look), or names, functions `attack(model, x, y, threat, *, mask,
+            generator)` and pairs of a name and a function.
         surrogates: networks of the same task, on which examples are made to transfer.
         mask: bool (L,), (N, L) or (N, 1, L), True where the recording is; padding stays as it is.
         groups: whose each example is (N,), for intervals over people.

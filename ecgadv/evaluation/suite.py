@@ -1,4 +1,8 @@
-"""The attacks of `evaluate` by name, and the cascades made of them."""
+"""The attacks of `evaluate` by name, and the cascades made of them.
+
+The key of a record holds the name of a suite, not its steps: whoever changes the steps of one gives
+the configs that name it an option, so that their records are made anew.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -79,7 +83,8 @@ def _named(classes: int, *, norm: str, signs: bool) -> dict[str, Step]:
         ratio = aims if classes >= 4 else 0
         found["apgd-dlr"] = partial(_from_x, loss="dlr", targets=ratio, restarts=2)
     found["apgd-near"] = partial(_from_near, targets=aims, loss=near)
-    found["apgd-margin"] = partial(_from_x, targets=aims, restarts=2)
+    found["apgd-margin"] = partial(_from_x, targets=aims)
+    found["pgd-margin"] = _plain
     found["square"] = partial(attacks.square, queries=1000)
     if norm == "linf":
         found["sap"] = _sap
@@ -130,6 +135,12 @@ def _from_near(model, x, y, threat, *, targets: int, loss: str, **given):
     beyond = threat.at(REACH * threat.eps)
     far = attacks.fmn(model, x, y, beyond, targets=targets, **found)
     return attacks.apgd(model, x, y, threat, first=far, **found)
+
+
+def _plain(model, x, y, threat, **given):
+    """Take short plain steps from random points: on some networks they end where no others do."""
+    options = {"loss": "margin", "restarts": 4, "early_stop": True, **given}
+    return attacks.pgd(model, x, y, threat, steps=100, step_size=_pace(threat) / 2, **options)
 
 
 def _sap(model, x, y, threat, **given):
