@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.attacking import evaluation, pgd_step, sap_smoothing
 from benchmarks.leads import leads
+from benchmarks.memory import memory
 from benchmarks.preparing import preparing
 from benchmarks.standard import standard
 from benchmarks.training import training
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "evaluate": evaluation,
     "leads": leads,
     "standard": standard,
+    "memory": memory,
 }
 
 

@@ -33,8 +33,8 @@ def pgd_step(*, quick: bool) -> list[Row]:
         others = peers.pgd(plain, eps=EPS, step_size=STEP, steps=steps)
         if not others:
             return [*rows, Row("pgd-step", what, not_run=NO_PEER)]
-        x, y = _beats(batch)
-        ours = partial(_pgd_last, network, x, y, steps)
+        x, y = random_beats(batch)
+        ours = partial(pgd_last, network, x, y, steps)
         calls = [ours, *(partial(attack, x, y) for attack in others.values())]
         a, *rest = in_turns(calls, rounds=rounds if batch < 1000 else min(rounds, 5))
         each = 1e6 / (batch * steps)
@@ -47,7 +47,7 @@ def pgd_step(*, quick: bool) -> list[Row]:
     return rows
 
 
-def _pgd_last(model, x, y, steps: int):
+def pgd_last(model, x, y, steps: int):
     threat = Threat(EPS, low=0.0, high=1.0)
     return attacks.pgd(model, x, y, threat, steps=steps, step_size=STEP, keep="last")
 
@@ -141,7 +141,7 @@ def trained(name: str, x, y, *, steps: int, threat: Threat | None = None):
     return network
 
 
-def _beats(batch: int):
+def random_beats(batch: int):
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(batch, 1, LENGTH, generator=generator)
     return x, torch.randint(5, (batch,), generator=generator)

@@ -43,7 +43,7 @@ def _roots() -> list[Path]:
     return [data_root(), Path(mirror)] if mirror else [data_root()]
 
 
-def _peak_megabytes() -> float:
+def peak_megabytes() -> float:
     status = Path("/proc/self/status")
     if status.exists():  # what getrusage gives on Linux includes the parent's peak
         line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
@@ -53,4 +53,4 @@ def _peak_megabytes() -> float:
 
 if __name__ == "__main__":
     mitbih.prepare(sys.argv[1], sys.argv[2])
-    print(json.dumps({"megabytes": _peak_megabytes()}))
+    print(json.dumps({"megabytes": peak_megabytes()}))

@@ -11,6 +11,7 @@ from benchmarks import (
     __main__,
     attacking,
     leads,
+    memory,
     peers,
     preparing,
     standard,
@@ -125,6 +126,11 @@ def test_without_peers_their_rows_say_so(no_peer):
     rows.append(leads._attack(network, plain, *leads._recordings(1, 99), what="", quick=True))
     assert {row.not_run for row in rows} == {attacking.NO_PEER} and len(rows) == 8
     assert rows[0].line().endswith("not run: no peer is installed; `make bench` does it")
+
+
+def test_memory(no_peer):
+    ours, others = memory.memory(quick=True)
+    assert ours.ours >= 1 and others.not_run == attacking.NO_PEER
 
 
 def test_training(monkeypatch):

@@ -65,7 +65,7 @@ def test_both_accuracies_are_of_what_both_met_and_differ_by_the_drop(pair):
 def test_who_found_what_is_counted_over_the_seeds(pair):
     found = standard.drop(*pair, "pgd-100", eps=0.1)
     assert found.found == {"apgd-ce": 6 + 11, "fmn": 2, "square": 1}
-    assert found.found_by == "apgd-ce 85.0\u00a0%, fmn 10.0\u00a0%, square 5.0\u00a0%"
+    assert found.found_by == "apgd-ce 85\u00a0%, fmn 10\u00a0%, square 5\u00a0%"
     assert found.failures == ("gains from more steps",)
 
 

@@ -38,10 +38,10 @@ class Drop:
 
     @property
     def found_by(self) -> str:
-        """The attacks of the cascade with their shares of what it broke, the greatest first."""
+        """The three attacks that broke most of what the cascade broke, with their shares."""
         every = max(1, sum(self.found.values()))
-        shares = sorted(((n / every, name) for name, n in self.found.items() if n), reverse=True)
-        return ", ".join(f"{name} {100 * share:.1f}\u00a0%" for share, name in shares)
+        first = sorted(self.found.items(), key=lambda pair: pair[1], reverse=True)[:3]
+        return ", ".join(f"{name} {100 * n / every:.0f}\u00a0%" for name, n in first if n)
 
 
 def drops(experiment: str, profile: str, attack: str, *, eps: float, **fields: str) -> list[Drop]:
