@@ -5,6 +5,8 @@ it is evidence about a paper's claim. Idea: McSharry et al., IEEE Trans. Biomed.
 who place Gaussian P, Q, R, S and T waves along the beat; the classes and numbers here are our own.
 """
 
+import functools
+
 import numpy as np
 
 from ecgadv.data import beats
@@ -38,11 +40,17 @@ FS = beats.RECORDED_FS  # Hz, of the signals that beats are cut from
 
 def load():
     """The synthetic Dataset: 6,000 beats of 40 patients, the same on every call and platform."""
+    own = {key: values.copy() for key, values in _rows().items()}
+    return beats.assemble(own, name="synthetic", labels=LABELS, note=NOTE)
+
+
+@functools.cache
+def _rows():
+    """The arrays that `beats.assemble` takes; a process draws them once."""
     # The stream of RandomState is frozen for good (NEP 19), and counts are rounded to integers.
     rng = np.random.RandomState(SEED)
     parts = [_patient(rng, f"p{number:02d}") for number in range(PATIENTS)]
-    arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    return beats.assemble(arrays, name="synthetic", labels=LABELS, note=NOTE)
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def _patient(rng, name):
