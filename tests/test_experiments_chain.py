@@ -246,14 +246,14 @@ def test_the_precision_is_that_of_the_logits_and_of_transferred_examples(made, b
     session = Session(made[0].store, released=None)
     config = replace(tiny.STUDENT, attacks=tiny.STUDENT.attacks[1:], boundary={})
     model, test = session.trained(tiny.STUDENT, 0).eval(), data.split(beats, "beatwise").test
-    logits = {}
+    logits, close = {}, {"rtol": 1e-3, "atol": 1e-3}
     for precision in ("fp32", "bf16"):
         _, examples = evaluate(replace(config, precision=precision), 0, model, beats, session)
         with torch.no_grad(), torch.autocast("cpu", enabled=precision == "bf16"):
             wanted = model(torch.from_numpy(beats.x[test])).float()
         logits[precision] = examples["logits"].astype(np.float32)
-        np.testing.assert_allclose(logits[precision], wanted, rtol=1e-3, atol=1e-3)
-    assert np.abs(logits["bf16"] - logits["fp32"]).max() > 0.01
+        np.testing.assert_allclose(logits[precision], wanted, **close)
+    assert not np.allclose(logits["bf16"], logits["fp32"], **close)
     exact, rounded = session.crafted.values()
     assert not torch.equal(exact, rounded)
 
