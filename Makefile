@@ -38,8 +38,8 @@ demo: $(STAMP) ## run the experiments on the embedded synthetic beats
 	$(BIN)/ecgadv run paper-b --profile demo
 	$(BIN)/ecgadv run paper-a --profile demo
 
-book: $(STAMP) ## re-execute every notebook and render _build/html/index.html
-	$(BIN)/python book/build.py
+book: $(STAMP) ## re-execute every notebook and render _build/html/index.html (RUN=PROFILE runs first)
+	$(BIN)/python book/build.py $(if $(RUN),--run $(RUN)) $(if $(DEADLINE),--deadline $(DEADLINE))
 
 book-twice: $(STAMP) ## build the last commit in two clones, elsewhere, and compare every byte
 	@$(BIN)/python book/build.py --twice

@@ -1,6 +1,6 @@
 """Build the book: run the demo, execute the notebooks, render the pages, check them, publish.
 
-    python book/build.py [--no-demo | --twice]
+    python book/build.py [--no-demo | --run PROFILE [--deadline MIN] | --twice]
 
 Every step is skipped when nothing it reads has changed. `_build/html` is replaced only by a build
 in which each step succeeded.
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import yaml
 from check_site import problems
-from execute import emptied, execute_all
+from execute import emptied, execute_all, run_missing
 from moved import leave
 from twice import check_twice
 
@@ -46,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ways.add_argument("--no-demo", action="store_true", help="do not run the demo experiments")
     about = "build the last commit twice in other surroundings and compare every byte"
     ways.add_argument("--twice", action="store_true", help=about)
+    about = "first train and attack what is missing of the pages that show this profile"
+    ways.add_argument("--run", metavar="PROFILE", help=about)
+    about = "with --run: after so many minutes a page begins nothing new"
+    parser.add_argument("--deadline", metavar="MIN", type=float, help=about)
     options = parser.parse_args(arguments)
     os.chdir(ROOT)
     start = time.monotonic()
@@ -58,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with files.full_disk_told(Path("_build")):
             if not options.no_demo:
                 run_demo(Path("_build/demo.sha256"))
+            if options.run:
+                wanted = {"profile": options.run, "deadline": options.deadline}
+                run_missing(Path("notebooks"), Path("_build/run"), **wanted)
             build(Path("_build"), root=ROOT)
     except KeyboardInterrupt:
         print("book: interrupted; `make book` goes on from what is done", file=sys.stderr)

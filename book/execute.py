@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -58,6 +59,37 @@ def execute_all(notebooks: Path, executed: Path, *, inputs: str) -> None:
             made[name] = source.name
     _sweep(executed, {source.stem for source in sources}, set(made))
     emptied(executed.parent / "kernel" / "ipython")  # a killed kernel's half profile would stay
+
+
+def run_missing(
+    notebooks: Path, scratch: Path, *, profile: str, deadline: float | None = None
+) -> None:
+    """Have each notebook that shows a profile train and attack what has no record yet.
+
+    Args:
+        notebooks: the folder of the stripped notebooks.
+        scratch: a folder for what they write besides the records, which is thrown away.
+        profile: what a notebook shows unless told otherwise.
+        deadline: minutes after which a notebook begins nothing new.
+
+    Raises:
+        NotebookError: no notebook shows this profile, or see `execute`.
+    """
+    told = {source: _parameters(source) for source in sorted(notebooks.glob("*.ipynb"))}
+    shown = {
+        source: ast.literal_eval(declared["profile"]["default"])
+        for source, declared in told.items()
+        if "run" in declared
+    }
+    if profile not in shown.values():
+        known = ", ".join(sorted(set(shown.values())))
+        raise NotebookError(f"no notebook shows profile {profile!r}; they show {known}")
+    pin_kernel(scratch.parent / "kernel")
+    for source in (source for source, own in shown.items() if own == profile):
+        print(f"book: {source.name} runs what is missing of {profile}", flush=True)
+        parameters = {"out": emptied(scratch).as_posix(), "run": True, "deadline": deadline}
+        execute(source, scratch / source.name, parameters=parameters)
+    shutil.rmtree(scratch)
 
 
 def execute(source: Path, target: Path, *, parameters: Mapping[str, object]) -> None:

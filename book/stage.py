@@ -35,7 +35,7 @@ def stage(
     Args:
         book: the chapters, the API reference and the assets, in the repository's root.
         executed: the executed notebooks, with `figures/`, `downloads/`, `verdicts/` and
-            `fragments/`.
+            `fragments/`, `networks/`.
         target: the folder to make; what was there is removed.
         notebooks: the stripped notebooks, offered for download beside the executed ones.
         registry: the entries of figures.yml, which say what notebook makes which figure.
@@ -50,13 +50,16 @@ def stage(
         if (executed / made).is_dir():
             shutil.copytree(executed / made, target / made)
     origin = {entry["id"]: entry["notebook"] for entry in registry}
-    title = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))["title"]
-    built = {"page": title, "edition": _edition()}
+    if (executed / "networks").is_dir():
+        shutil.copytree(executed / "networks", target / "assets" / "networks")
+    built = edition()
+    script = f"window.edition = {json.dumps(built)};\n"
+    (target / "assets" / "edition.js").write_text(script, encoding="utf-8")
     for notebook in sorted(executed.glob("*.ipynb")):
         (target / "sources").mkdir(exist_ok=True)
         shutil.copyfile(notebooks / notebook.name, target / "sources" / notebook.name)
         text = unparted(without_injected(json.loads(notebook.read_text(encoding="utf-8"))))
-        embed_figures(text, executed / "figures", origin=origin, built=built)
+        embed_figures(text, executed / "figures", origin=origin, book=built)
         (target / "notebooks").mkdir(exist_ok=True)
         (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
     (target / "generated").mkdir()
@@ -111,14 +114,17 @@ def unparted(notebook: dict) -> dict:
     return notebook
 
 
-def _edition() -> str:
-    """Return the commit that the book is built from, as citations give it."""
+def edition() -> dict[str, str]:
+    """Return title, year, and version and commit of the book, as citations give them."""
+    title = yaml.safe_load(Path("_config.yml").read_text(encoding="utf-8"))["title"]
+    cited = yaml.safe_load(Path("CITATION.cff").read_text(encoding="utf-8"))
     commit, dirty = provenance.commit()
-    return f"{commit[:9]} with changes" if dirty else commit[:9]
+    version = f"version {cited['version']} at commit {commit[:9]}{' with changes' * dirty}"
+    return {"title": title, "year": cited["date-released"][:4], "edition": version}
 
 
 def embed_figures(
-    notebook: dict, folder: Path, *, origin: dict[str, str], built: dict[str, str]
+    notebook: dict, folder: Path, *, origin: dict[str, str], book: dict[str, str]
 ) -> None:
     """Replace each saved figure among a notebook's outputs by its numbered entry in the book."""
     for cell in notebook["cells"]:
@@ -126,6 +132,6 @@ def embed_figures(
             saved = output.get("data", {}).get(figures.MIME)
             if saved is not None:
                 source = f"/sources/{origin[saved['id']]}"
-                text = figures.markdown(saved["id"], folder, notebook=source, **built)
+                text = figures.markdown(saved["id"], folder, notebook=source, book=book)
                 output["data"] = {"text/markdown": text}
                 output["metadata"] = {}

@@ -15,7 +15,7 @@ import nbformat
 import pytest
 import yaml
 from check_site import problems
-from stage import embed_figures, unparted, without_injected
+from stage import edition, embed_figures, unparted, without_injected
 
 from ecgadv import figures, files, machine
 from ecgadv.errors import EcgadvError
@@ -139,6 +139,22 @@ def test_what_is_no_notebook_is_one_line(work, text):
     source.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(execute.NotebookError, match=r"^04-d.ipynb is no notebook \(.*\): .*$"):
         execute.execute(rel(source), work / "d.ipynb", parameters={})
+
+
+RUNS = "from pathlib import Path\nif run: Path('ran').open('a').write(f'{profile} {deadline}; ')"
+
+
+def test_only_the_pages_that_show_a_profile_run_what_is_missing_of_it(work):
+    declared = "out = ''\nprofile = {!r}\nrun = False\ndeadline = None"
+    for name, profile in {"01-a": "paper", "02-b": "compact", "03-c": "compact"}.items():
+        notebook(work / "notebooks", f"{name}.ipynb", RUNS, parameters=declared.format(profile))
+    notebook(work / "notebooks", "04-d.ipynb", "1 / 0")
+    wanted = {"profile": "compact", "deadline": 3.0}
+    execute.run_missing(Path("notebooks"), Path("_build/run"), **wanted)
+    assert Path("ran").read_text() == "compact 3.0; compact 3.0; "
+    assert not Path("_build/run").exists()
+    with pytest.raises(execute.NotebookError, match="profile 'x'; they show compact, paper"):
+        execute.run_missing(Path("notebooks"), Path("_build/run"), profile="x")
 
 
 DAMAGES = (lambda old: old[: len(old) // 2], lambda old: old[:-9] + b"#" + old[-8:], lambda _: b"1")
@@ -289,12 +305,13 @@ def test_saved_figures_become_entries_of_the_book(tmp_path):
     injected = {"metadata": {"tags": ["injected-parameters"]}, "outputs": []}
     cell = {"metadata": {}, "outputs": [shown, plain]}
     book = without_injected({"cells": [injected, cell]})
-    built = {"page": "Book", "edition": "abc"}
-    embed_figures(book, tmp_path, origin={"fig-a": "01-a.ipynb"}, built=built)
+    embed_figures(book, tmp_path, origin={"fig-a": "01-a.ipynb"}, book=edition())
     assert book["cells"] == [cell]
     assert list(shown["data"]) == ["text/markdown"]
     text = shown["data"]["text/markdown"]
-    assert ":name: fig-a" in text and "*Book*, version" in text and "commit abc" in text
+    cited = yaml.safe_load((build.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert ":name: fig-a" in text and f"authors ({cited['date-released']:.4})." in text
+    assert f"*, version {cited['version']} at commit " in text
     assert plain["data"] == {"text/plain": "1"}
 
 

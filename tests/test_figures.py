@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot as plt
 
-from ecgadv import __version__, figures
+from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels, tables
 from ecgadv.figures.strips import strips
@@ -140,17 +140,16 @@ def test_jupyter_shows_the_drawing_and_the_book_finds_the_id(saved):
 
 def test_markdown_has_anchor_alt_caption_files_and_citation(saved):
     source = "/sources/01-a.ipynb"
-    text = figures.markdown(
-        "fig-line", saved.folder, notebook=source, page="The book", edition="0ff1ce"
-    )
+    book = {"title": "The book", "year": "2026", "edition": "version 1 at commit 0ff1ce"}
+    text = figures.markdown("fig-line", saved.folder, notebook=source, book=book)
     assert ":name: fig-line\n:alt: A falling line.\n" in text
     assert "Accuracy of one network, n = 3." in text
     for suffix in figures.FORMATS:
         assert f"</figures/fig-line.{suffix}>`" in text
     assert "</sources/01-a.ipynb>` from data `synthetic ff00` with seeds 0, 1 at commit" in text
     assert "by `ecgadv run paper-b --profile demo`." in text
-    assert f"“A line”, figure `fig-line` of *The book*, version {__version__} at" in text
-    assert " commit 0ff1ce, from runs at commit 012345678." in text
+    assert "Cite as: The ecgadv authors (2026). “A line”, figure `fig-line` of *The book*, " in text
+    assert " version 1 at commit 0ff1ce, from runs at commit 012345678." in text
 
 
 def record(seed, **changes):

@@ -47,6 +47,19 @@ def test_a_reader_sees_each_row_in_words():
     assert columns["Records"][0] == "a b c"
     wanted = "ecgadv run paper-b --profile paper --only 'beatwise/mlp/nsr-0.4/faithful'"
     assert columns["Command"][0] == wanted
+    assert columns["File"][0] == "paper-b-paper-beatwise-mlp-nsr-0.4-faithful.csv"
+
+
+def test_each_row_is_in_the_csv_that_it_links_to(tmp_path):
+    undefended = {"defense": "ce", "strength": float("nan")}
+    frame = pd.DataFrame([ONE, {**ONE, **undefended}, {**ONE, "eps": 0.05}])
+    browser.publish_each(frame, out=tmp_path)
+    _, columns = shown(frame)
+    held = {path.name: pd.read_csv(path) for path in (tmp_path / "networks").iterdir()}
+    assert set(held) == set(columns["File"])
+    for name, row in zip(columns["File"], frame.to_dict("records"), strict=True):
+        assert row["eps"] in set(held[name].eps) and {row["defense"]} == set(held[name].defense)
+    assert sum(map(len, held.values())) == len(frame)
 
 
 def test_levels_are_listed_by_number_and_unit():

@@ -1,9 +1,12 @@
 """What a page lacks: its command and cost, and the networks that are there."""
 
 import os
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from recorded import held, write
 
 from ecgadv import results
@@ -13,6 +16,7 @@ from ecgadv.experiments.store import Store
 from ecgadv.results import records, todo
 
 pytestmark = pytest.mark.usefixtures("few_attacks")
+ROOT = Path(__file__).resolve().parents[1]
 SWEEP = "beatwise/mlp/nsr-*/faithful"
 
 
@@ -48,6 +52,33 @@ def test_what_is_missing_comes_with_its_command_and_cost(made):
     assert "their cost was not measured" in unlike
     told = results.missing("paper-b", "paper", only="beatwise/mlp/nsr-0.4/*ful", seeds=2)
     assert told == "All runs that are planned for this were made."
+
+
+def test_a_pattern_that_matches_nothing_is_not_told_as_done(made):
+    with pytest.raises(
+        EcgadvError, match="'mlp/\\*' matches nothing; the labels are beatwise/mlp/"
+    ):
+        results.missing("paper-b", "paper", only="mlp/*")
+
+
+def runnable():
+    """The notebooks that run their experiment: the parameters and the cell after them."""
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+        if "run = False" in cells[0].source:
+            yield pytest.param(cells[0].source, cells[1].source, id=path.stem)
+
+
+@pytest.mark.parametrize("parameters, setup", list(runnable()))
+def test_each_notebook_runs_configs_of_its_own_profile(parameters, setup, monkeypatch):
+    asked = []
+    monkeypatch.setattr(runner, "run_all", lambda jobs, settings: asked.append(settings))
+    monkeypatch.setattr(runner, "without_done", lambda jobs, store: jobs)
+    names = {}
+    exec(parameters, names)
+    with plt.rc_context():
+        exec(setup, names | {"run": True})
+    assert len(asked) == 1 and f"--profile {names['profile']} " in asked[0].command
 
 
 def test_only_what_is_missing_is_run(made, monkeypatch):

@@ -19,8 +19,12 @@
     className: i === 0 ? "browse-first" : "",
     render: (code, type) => (type === "sort" && filters.includes(title) ? code : columns[i].values[code]),
   }));
-  const button = '<button type="button" aria-expanded="false">how made</button>';
-  settings.push({ title: "Source", data: null, orderable: false, searchable: false, render: () => button });
+  const source = (_, type, row) => {
+    const file = columns.at(-1).values[row.at(-1)];
+    const link = `<a href="../_static/networks/${file}" download>csv</a>`;
+    return `${link} <button type="button" aria-expanded="false">how made</button>`;
+  };
+  settings.push({ title: "Source", data: null, orderable: false, searchable: false, render: source });
   itables.set_or_remove_dark_class();
   const table = new itables.default(root.querySelector("table"), {
     data,
@@ -65,10 +69,14 @@
     const open = !row.child.isShown();
     target.setAttribute("aria-expanded", open);
     if (!open) return row.child.hide();
-    const lines = row.data().slice(shown).map((code, i) => {
-      const text = columns[shown + i].values[code];
-      return node("p", {}, `${headings[shown + i]}: `, node("code", {}, text));
-    });
+    const of = Object.fromEntries(headings.map((title, i) => [title, columns[i].values[row.data()[i]]]));
+    const lines = ["Records", "Command"].map((title) =>
+      node("p", {}, `${title}: `, node("code", {}, of[title])));
+    const { title, year, edition } = window.edition;
+    const here = new URLSearchParams(filters.map((name) => [name, of[name]]).filter(([, value]) => value));
+    lines.push(node("p", {}, `Cite as: The ecgadv authors (${year}). “${of.Metric}: ${of.Value}”, `,
+      node("a", { href: `#${here}` }, "this row"), ` of All results in ${title}, ${edition}, ` +
+      `from records ${of.Records}. Row: ${filters.map((name) => of[name]).filter(Boolean).join("; ")}.`));
     return row.child(node("div", { className: "browse-more" }, ...lines)).show();
   });
 })();

@@ -1,7 +1,7 @@
 // Open every rendered page in Chromium, light and dark, wide and narrow: `make check-site`.
 //
-// No console error, no failed or remote request, no sideways scrolling, no WCAG A or AA violation;
-// each link and anchor resolves; the search answers the keyboard; the first page is light.
+// What a page must be is in look.mjs, what must answer the keyboard in keyboard.mjs. A link is
+// looked up once, in the files.
 
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -9,196 +9,97 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { answers } from "./keyboard.mjs";
+import { FIRST_PAGE, WIDTHS, look } from "./look.mjs";
+
 const BOOK = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const SITE = path.join(path.dirname(BOOK), "_build", "html");
 const SCHEMES = ["light", "dark"];
-const WIDTHS = [1280, 390];
-const FIRST_PAGE = "index.html";
-const FIRST_PAGE_BYTES = 1e6;
-const SETTLING = 600; // by then the theme lets the keyboard reach what scrolls
+const AT_ONCE = 2; // pages, one a core
 const LEADS_ON = "location.replace("; // stands in the pages of book/moved.py alone
 const TIMEOUT = 120_000; // milliseconds, for a busy machine
-const SOUGHT = "attack"; // a word that the book has
-const AXE = {
-  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"],
-  // Of level A, but off unless asked for.
-  rules: { "label-content-name-mismatch": { enabled: true } },
-  resultTypes: ["violations"],
-};
 
 const found = new Map(); // "page: problem" -> in what looks of the page
 
-function report(name, problem, ...where) {
+function report(name, problem, where) {
   const line = `${name}: ${problem}`;
-  found.set(line, new Set([...(found.get(line) ?? []), ...where]));
+  found.set(line, new Set([...(found.get(line) ?? []), where]));
 }
 
 async function main() {
   const { chromium, browserPath, axe } = await tools();
-  if (!existsSync(path.join(SITE, "index.html"))) {
+  if (!existsSync(path.join(SITE, FIRST_PAGE))) {
     fail("no pages yet: run `make book` first");
   }
+  const start = Date.now();
   const names = process.argv.length > 2 ? process.argv.slice(2) : pages();
   const { origin, stop } = await serve();
   const browser = await chromium.launch({ executablePath: browserPath });
-  const links = new Map();
-  const variants = SCHEMES.flatMap((scheme) => WIDTHS.map((width) => ({ scheme, width })));
+  const seen = new Map(); // page -> its links and anchors
   try {
-    for (const { scheme, width } of variants) {
-      const viewport = { width, height: 900 };
-      const context = await browser.newContext({ colorScheme: scheme, viewport });
-      context.setDefaultTimeout(TIMEOUT);
-      await context.addInitScript(axe);
-      const visit = { origin, scheme, where: `${scheme}, ${width} px` };
-      await read(context, names, { ...visit, links });
-      await search(context, visit);
-      await context.close();
+    const contexts = {};
+    for (const scheme of SCHEMES) {
+      contexts[scheme] = await browser.newContext({ colorScheme: scheme });
+      contexts[scheme].setDefaultTimeout(TIMEOUT);
+      await contexts[scheme].addInitScript(axe);
+    }
+    // The first page goes first and alone: nothing of it is in a cache yet.
+    const looks = names.flatMap((name) => SCHEMES.map((scheme) => ({ name, scheme })));
+    const open = async ({ name, scheme }) => {
+      const begun = Date.now();
+      const page = await contexts[scheme].newPage();
+      seen.set(name, await look(page, { origin, name, scheme, report }));
+      await page.close();
+      console.log(`${name}, ${scheme}: ${seconds(begun)} s`);
+    };
+    await open(looks.shift());
+    await Promise.all(Array.from({ length: AT_ONCE }, async () => {
+      while (looks.length) await open(looks.shift());
+    }));
+    for (const width of WIDTHS) {
+      const begun = Date.now();
+      await answers(contexts.light, { origin, width, names, report });
+      console.log(`keyboard, ${width} px: ${seconds(begun)} s`);
     }
   } finally {
     await browser.close();
     stop();
   }
-  checkLinks(links, origin);
+  checkLinks(seen, origin);
   for (const [line, where] of found) {
-    const every = where.size === variants.length || !where.size;
+    const every = where.size === SCHEMES.length * WIDTHS.length;
     console.error(every ? line : `${line} (${[...where].join("; ")})`);
   }
+  const about = `${names.length} pages, light and dark, ${WIDTHS.join(" and ")} px`;
   if (found.size) {
-    fail(`${found.size} problems in ${names.length} pages`, 1);
+    fail(`${found.size} problems in ${about} (${seconds(start)} s)`, 1);
   }
-  console.log(`check-site: ${names.length} pages, light and dark, ${WIDTHS.join(" and ")} px: sound`);
+  console.log(`check-site: ${about}: sound (${seconds(start)} s)`);
 }
 
-// Load the pages one after another; report what is wrong, and note their links and anchors.
-async function read(context, names, { origin, scheme, where, links }) {
-  const page = await context.newPage();
-  let name = names[0];
-  const say = (problem) => report(name, problem, where);
-  const sizes = listen(page, origin, say);
-  for (name of names) {
-    await page.goto(`${origin}/${name}`, { waitUntil: "networkidle" });
-    if (name === FIRST_PAGE) {
-      const bytes = (await Promise.all(sizes)).reduce((total, size) => total + size, 0);
-      if (bytes > FIRST_PAGE_BYTES) {
-        say(`loads ${bytes} bytes, more than ${FIRST_PAGE_BYTES}`);
-      }
-    }
-    await page.waitForTimeout(SETTLING);
-    const theme = await page.evaluate(() => document.documentElement.dataset.theme);
-    if (theme !== scheme) {
-      say(`is shown in the theme ${theme}`);
-    }
-    for (const wide of await page.evaluate(overflowing)) {
-      say(`scrolls sideways: ${wide}`);
-    }
-    const { violations } = await page.evaluate((options) => window.axe.run(options), AXE);
-    for (const { id, help, nodes } of violations) {
-      const more = nodes.length > 1 ? ` and ${nodes.length - 1} more` : "";
-      say(`${id} (${help}): ${nodes[0].target.join(" ")}${more}`);
-    }
-    const seen = await page.evaluate(() => ({
-      links: [...document.querySelectorAll("a[href], area[href]")].map((link) => link.href),
-      anchors: [...document.querySelectorAll("[id], a[name]")].map((e) => e.id || e.name),
-    }));
-    links.set(name, seen);
-  }
-  await page.close();
-}
+const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 
-// Report errors and requests that leave the site; return the sizes of what is loaded.
-function listen(page, origin, say) {
-  const sizes = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") {
-      say(`console: ${message.text()}`);
-    }
-  });
-  page.on("pageerror", (error) => say(`script error: ${error.message}`));
-  page.on("requestfailed", (request) => {
-    say(`request failed: ${request.url().replace(origin, "")}`);
-  });
-  page.on("request", (request) => {
-    const url = request.url();
-    if (!url.startsWith(origin) && !url.startsWith("data:") && !url.startsWith("blob:")) {
-      say(`remote request: ${url}`);
-    }
-  });
-  page.on("response", (response) => {
-    if (response.status() >= 400) {
-      say(`${response.status()}: ${response.url().replace(origin, "")}`);
-    }
-  });
-  page.on("requestfinished", (request) => {
-    sizes.push(request.sizes().then((size) => size.responseBodySize));
-  });
-  return sizes;
-}
-
-// In the page: what makes it wider than the window, if it is.
-function overflowing() {
-  const root = document.documentElement;
-  if (root.scrollWidth <= root.clientWidth) {
-    return [];
-  }
-  const reaching = [...document.body.querySelectorAll("*")].filter((element) => {
-    for (let box = element.parentElement; box; box = box.parentElement) {
-      if (box !== document.body && getComputedStyle(box).overflowX !== "visible") {
-        return false;
-      }
-    }
-    return element.getBoundingClientRect().right > root.clientWidth + 1;
-  });
-  const inner = reaching.filter((one) => !reaching.some((two) => one !== two && one.contains(two)));
-  const names = inner.slice(0, 3).map((e) => `${e.tagName.toLowerCase()}.${e.className}`);
-  return [`${root.scrollWidth} px by ${names.join(", ") || "something positioned"}`];
-}
-
-// Search with the keyboard alone, from the shortcut to a page that holds the word.
-async function search(context, { origin, where }) {
-  const page = await context.newPage();
-  const say = (problem) => report("search", problem, where);
-  listen(page, origin, say);
-  await page.goto(`${origin}/${FIRST_PAGE}`, { waitUntil: "networkidle" });
-  try {
-    await page.keyboard.press("Control+k");
-    await page.waitForFunction(() => document.activeElement?.matches("input[type=search]"));
-    await page.keyboard.type(SOUGHT);
-    await page.keyboard.press("Enter");
-    await page.waitForSelector("#search-results li a");
-    const onResult = () => document.activeElement?.closest("#search-results li") !== null;
-    for (let presses = 0; presses < 200 && !(await page.evaluate(onResult)); presses += 1) {
-      await page.keyboard.press("Tab");
-    }
-    await page.keyboard.press("Enter");
-    await page.waitForURL((url) => !url.pathname.endsWith("/search.html"));
-    if (!(await page.innerText("article")).toLowerCase().includes(SOUGHT)) {
-      say(`leads to ${page.url().replace(origin, "")}, which lacks "${SOUGHT}"`);
-    }
-  } catch (error) {
-    say(`does not answer the keyboard: ${error.message.split("\n")[0]}`);
-  }
-  await page.close();
-}
-
-function checkLinks(links, origin) {
-  for (const [name, { links: targets }] of links) {
-    for (const target of new Set(targets)) {
+function checkLinks(seen, origin) {
+  for (const [name, { links }] of seen) {
+    for (const target of new Set(links)) {
       const url = new URL(target);
       if (url.origin !== origin) {
         continue;
       }
       const file = decodeURIComponent(url.pathname.slice(1)) || FIRST_PAGE;
       const anchor = decodeURIComponent(url.hash.slice(1));
+      // What follows the hash of a filtered table are its filters.
+      const named = anchor && !anchor.includes("=") && seen.has(file);
       if (!existsSync(path.join(SITE, file))) {
-        report(name, `leads to nothing: ${file}`);
-      } else if (anchor && links.has(file) && !links.get(file).anchors.includes(anchor)) {
-        report(name, `leads to no anchor: ${file}#${anchor}`);
+        report(name, `leads to nothing: ${file}`, "links");
+      } else if (named && !seen.get(file).anchors.includes(anchor)) {
+        report(name, `leads to no anchor: ${file}#${anchor}`, "links");
       }
     }
   }
 }
 
-// Every page but the theme's templates and those that only lead on to another, the first page first: nothing of it is in a cache yet.
+// Every page but the theme's templates and those that only lead on to another.
 function pages() {
   const names = readdirSync(SITE, { recursive: true })
     .map((name) => name.split(path.sep).join("/"))

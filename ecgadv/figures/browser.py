@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Columns of the page's table; a row opens the last ones, and a reader filters some by lists.
 SHOWN = ("Defense", "Attack", "eps", "Value", "95 % interval", "Metric")
 SHOWN += ("Network", "Split", "Protocol", "n", "Seeds")
-OPENED = ("Records", "Command")
+OPENED = ("Records", "Command", "File")
 FILTERS = ("Network", "Defense", "Attack", "eps", "Split", "Protocol", "Metric")
 
 
@@ -46,9 +46,20 @@ def publish(frame: DataFrame, name: str, *, out: str | Path) -> Markdown:
     return Markdown(f"{', '.join(links)}: {len(frame):,} rows.")
 
 
+def publish_each(frame: DataFrame, *, out: str | Path) -> None:
+    """Write the rows of each network as a csv of its own into a notebook's `networks/`."""
+    folder = Path(out) / "networks"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [_file(one) for one in frame.to_dict("records")]
+    for name, rows in frame.groupby(files):
+        rows.to_csv(folder / name, index=False)
+
+
 @dataclass(frozen=True)
 class Browser:
     """The rows of `results.estimates` as a table of the page, which browse.js brings to life.
+
+    Each row links to the csv that `publish_each` writes of its network.
 
     Args:
         frame: the columns of `results.estimates`.
@@ -80,6 +91,7 @@ class Browser:
 <script type="application/json">{data}</script>
 </div>
 <script src="../_static/datatables.js"></script>
+<script src="../_static/edition.js"></script>
 <script src="../_static/browse.js"></script>"""
 
 
@@ -127,8 +139,6 @@ def _row(one: Mapping[str, Any]) -> tuple:
     about = one["weighting"] if one["class"] == ALL else f"class {one['class']}"
     digits = 2 if distance else 1
     value, low, high = (one[name] * (1 if distance else 100) for name in ("value", "low", "high"))
-    strength = "" if one["strength"] != one["strength"] else f"-{one['strength']:g}"
-    label = f"{one['split']}/{one['network']}/{one['defense']}{strength}/{one['variant']}"
     return (
         one["name"],
         said(one, "attack"),
@@ -142,8 +152,20 @@ def _row(one: Mapping[str, Any]) -> tuple:
         int(one["n"]),
         seeds_of(one),
         one["keys"],
-        f"ecgadv run {one['experiment']} --profile {one['profile']} --only '{label}'",
+        f"ecgadv run {one['experiment']} --profile {one['profile']} --only '{_label(one)}'",
+        _file(one),
     )
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    """Return the label of the config that a row is of."""
+    strength = "" if one["strength"] != one["strength"] else f"-{one['strength']:g}"
+    return f"{one['split']}/{one['network']}/{one['defense']}{strength}/{one['variant']}"
+
+
+def _file(one: Mapping[str, Any]) -> str:
+    """Return the name of the csv with all rows of the network that a row is of."""
+    return "-".join([one["experiment"], one["profile"], *_label(one).split("/")]) + ".csv"
 
 
 def _level(one: Mapping[str, Any]) -> str:

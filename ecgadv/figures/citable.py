@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecgadv import __version__, machine
+from ecgadv import machine
 from ecgadv.errors import EcgadvError
 
 if TYPE_CHECKING:
@@ -168,15 +168,14 @@ def provenance_live(
     }
 
 
-def markdown(id: str, folder: str | Path, *, notebook: str, page: str, edition: str) -> str:
+def markdown(id: str, folder: str | Path, *, notebook: str, book: Mapping[str, str]) -> str:
     """Return the MyST markdown of a saved figure: drawing, caption, files, source, citation.
 
     Args:
         id: the figure's id, its anchor on the page and its name for `{numref}`.
         folder: where `save` put its files; the book serves them under `/figures`.
         notebook: path of the notebook that makes it, from the root of the book.
-        page: title of the book, for the citation.
-        edition: the commit that the book is built from, for the citation.
+        book: for the citation, its `title`, `year`, and `edition`: version and commit.
     """
     described = json.loads((Path(folder) / f"{id}.json").read_text(encoding="utf-8"))
     source = described["provenance"]
@@ -202,8 +201,8 @@ def markdown(id: str, folder: str | Path, *, notebook: str, page: str, edition: 
             + ", ".join(f"`{command}`" for command in _listed(source["command"]))
             + ".",
             "",
-            f"Cite as: The ecgadv authors. “{described['title']}”, figure `{id}` of *{page}*, "
-            f"version {__version__} at commit {edition}, from runs at commit {short}.",
+            f"Cite as: The ecgadv authors ({book['year']}). “{described['title']}”, figure `{id}` "
+            f"of *{book['title']}*, {book['edition']}, from runs at commit {short}.",
             ":::",
         ]
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,14 +91,19 @@ def missing(experiment: str, profile: str, *, only: str, seeds: int | None = Non
 
     Returns:
         A sentence; where all are there, it says so. The hours are those that like runs took.
+
+    Raises:
+        EcgadvError: no label matches.
     """
+    from ecgadv.experiments import runner
+
     records = load([Store(place("runs")), Store(released_folder())], experiment, profile).records
     done = {(record.config["label"], record.seed) for record in records}
     wanted = [
-        config.label
-        for config, number in suites.plan(experiment, profile)
-        for seed in range(number if seeds is None else seeds)
-        if fnmatch(config.label, only) and (config.label, seed) not in done
+        job.config.label
+        for job in runner.jobs(experiment, profile, only=only, seeds=seeds)
+        for seed in job.seeds
+        if (job.config.label, seed) not in done
     ]
     if not wanted:
         return Markdown("All runs that are planned for this were made.")
