@@ -461,6 +461,7 @@ def test_a_page_that_does_not_render_stops_the_build(work, capsys):
         (work / name).mkdir(parents=True)
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
         (work / name).write_text("")
+    shutil.copy(build.ROOT / "CITATION.cff", work)
     (work / "_build/html/index.html").write_text("former")
     (work / "book/index.md").write_text("# Title\n\nSee {numref}`fig-none`.\n")
     toc = {"format": "jb-book", "root": "index"}

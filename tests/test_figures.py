@@ -188,11 +188,11 @@ def test_provenance_of_live_figures_is_complete(synthetic):
 
 def test_traces_give_every_sample_in_seconds():
     signals = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0, 5.0])}
-    fig, data = figures.traces(signals, fs=100.0, unit="mV", compare={"b": signals["b"] + 1})
+    fig, data = figures.traces(signals, fs=100.0, unit="mV")
     plt.close(fig)
-    assert data["signal"] == ["a"] * 2 + ["b"] * 3 + ["b, attacked"] * 3
-    assert data["time_s"] == [0.0, 0.01, 0.0, 0.01, 0.02, 0.0, 0.01, 0.02]
-    assert data["value_mV"] == [1, 2, 3, 4, 5, 4, 5, 6]
+    assert data["signal"] == ["a"] * 2 + ["b"] * 3
+    assert data["time_s"] == [0.0, 0.01, 0.0, 0.01, 0.02]
+    assert data["value_mV"] == [1, 2, 3, 4, 5]
 
 
 def test_bars_give_every_length():
@@ -202,20 +202,6 @@ def test_bars_give_every_length():
     plt.close(fig)
     assert data["beats"] == [5, 3, 2, 1] == widths
     assert (data["group"], data["bar"]) == (["train", "test"] * 2, ["N", "N", "V", "V"])
-
-
-def test_curves_draw_lines_and_bands():
-    series = {
-        "plain": {"x": [0, 1], "y": [0.9, 0.1]},
-        "defended": {"x": [0, 1], "y": [0.8, 0.7], "low": [0.7, 0.6], "high": [0.9, 0.8]},
-    }
-    fig, data = figures.curves(series, x="eps", y="accuracy")
-    axis = fig.axes[0]
-    plt.close(fig)
-    assert [line.get_ydata().tolist() for line in axis.lines] == [[0.9, 0.1], [0.8, 0.7]]
-    assert len(axis.collections) == 1
-    assert data["low"] == [None, None, 0.7, 0.6]
-    assert axis.yaxis.get_major_formatter()(0.5) == "50%"
 
 
 def test_neighbouring_series_differ_in_more_than_colour():

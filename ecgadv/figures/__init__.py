@@ -10,7 +10,7 @@ from ecgadv.figures.citable import (
     provenance_of,
     save,
 )
-from ecgadv.figures.drawings import bars, curves, traces
+from ecgadv.figures.drawings import bars, traces
 from ecgadv.figures.style import look, style
 from ecgadv.figures.tables import Table
 
@@ -21,7 +21,6 @@ __all__ = [
     "Saved",
     "Table",
     "bars",
-    "curves",
     "look",
     "markdown",
     "provenance_live",

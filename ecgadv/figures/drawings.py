@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,39 +15,27 @@ if TYPE_CHECKING:
 Drawn = tuple["Figure", dict[str, list[Any]]]
 
 
-def traces(
-    signals: Mapping[str, np.ndarray],
-    *,
-    fs: float,
-    unit: str,
-    compare: Mapping[str, np.ndarray] | None = None,
-) -> Drawn:
+def traces(signals: Mapping[str, np.ndarray], *, fs: float, unit: str) -> Drawn:
     """Draw signals one below the other on a common scale.
 
     Args:
         signals: label to (L,) array, of any lengths.
         fs: samples a second.
         unit: of the signals, such as "mV".
-        compare: under the same labels, signals to lay over them as dashed lines.
     """
     from matplotlib import pyplot as plt
 
-    compare = compare or {}
     height = 0.55 + 1.05 * len(signals)
     fig, axes = plt.subplots(
         len(signals), figsize=(WIDTH, height), sharex=True, sharey=True, squeeze=False
     )
     data: dict[str, list[Any]] = {"signal": [], "time_s": [], f"value_{unit}": []}
     for axis, (label, signal) in zip(axes[:, 0], signals.items(), strict=True):
-        drawn = {label: signal}
-        if label in compare:
-            drawn[f"{label}, attacked"] = compare[label]
-        for number, (name, values) in enumerate(drawn.items()):
-            time = np.arange(len(values)) / fs
-            axis.plot(time, values, **{**look(number), "marker": None})
-            data["signal"] += [name] * len(values)
-            data["time_s"] += time.tolist()
-            data[f"value_{unit}"] += np.asarray(values).tolist()
+        time = np.arange(len(signal)) / fs
+        axis.plot(time, signal, **{**look(0), "marker": None})
+        data["signal"] += [label] * len(signal)
+        data["time_s"] += time.tolist()
+        data[f"value_{unit}"] += np.asarray(signal).tolist()
         axis.text(0.99, 0.85, label, transform=axis.transAxes, ha="right", va="top")
     axes[-1, 0].set_xlabel("time (s)")
     fig.supylabel(unit, fontsize=11)
@@ -87,46 +75,4 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, value: str, log: bool = F
         axis.set_xscale("log")
     axis.margins(x=0.16)
     fig.legend(loc="outside upper center", ncols=len(names))
-    return fig, data
-
-
-def curves(
-    series: Mapping[str, Mapping[str, Sequence[float]]],
-    *,
-    x: str,
-    y: str,
-    percent: bool = True,
-) -> Drawn:
-    """Draw lines with bands, such as accuracy against noise level with 95 % intervals.
-
-    Args:
-        series: label to columns "x" and "y", and "low" and "high" where there is an interval.
-        x: label of the horizontal axis, with the unit.
-        y: label of the vertical axis.
-        percent: y is a fraction, printed in percent on an axis from 0 to 1.
-    """
-    from matplotlib import pyplot as plt
-    from matplotlib.ticker import PercentFormatter
-
-    rows = -(-len(series) // 2)
-    fig, axis = plt.subplots(figsize=(WIDTH, 3.4 + 0.22 * rows))
-    data: dict[str, list[Any]] = {"series": [], x: [], y: [], "low": [], "high": []}
-    for number, (label, columns) in enumerate(series.items()):
-        style = look(number)
-        axis.plot(columns["x"], columns["y"], label=label, **style)
-        low, high = columns.get("low"), columns.get("high")
-        if low is not None and high is not None:
-            axis.fill_between(columns["x"], low, high, color=style["color"], alpha=0.18, lw=0)
-        count = len(columns["x"])
-        data["series"] += [label] * count
-        data[x] += list(columns["x"])
-        data[y] += list(columns["y"])
-        data["low"] += list(low) if low is not None else [None] * count
-        data["high"] += list(high) if high is not None else [None] * count
-    axis.set_xlabel(x)
-    axis.set_ylabel(y)
-    if percent:
-        axis.set_ylim(-0.02, 1.02)
-        axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-    fig.legend(loc="outside upper center", ncols=2)
     return fig, data

@@ -86,7 +86,6 @@ def panels(
     area_to: float | None = None,
     root: bool = False,
     log: bool = False,
-    row: float = 2.1,
 ) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw lines with bands, one panel for each part, with one legend for all.
 
@@ -96,14 +95,13 @@ def panels(
         area_to: shade the horizontal axis from 0 to here.
         root: space the horizontal axis by the square root, for levels close to 0.
         log: space it by the logarithm, for counts.
-        row: height of a row of two panels, in inches.
     """
     from matplotlib import pyplot as plt
 
     columns = 1 if len(parts) == 1 else 2
     rows = -(-len(parts) // columns)
     labels = {label: line.look for lines in parts.values() for label, line in lines.items()}
-    height = (3.3 if columns == 1 else row * rows + 0.5) + 0.2 * -(-len(labels) // 2)
+    height = (3.3 if columns == 1 else 2.1 * rows + 0.5) + 0.2 * -(-len(labels) // 2)
     fig, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, height), sharex=True, sharey=True, squeeze=False
     )
@@ -191,7 +189,6 @@ def dots(
     rows: Mapping[str, Mapping[str, Dot]],
     *,
     value: str,
-    looks: Mapping[str, int] | None = None,
     change: bool = False,
     limits: tuple[float, float] | None = None,
 ) -> tuple[Figure, dict[str, list[Any]]]:
@@ -202,7 +199,6 @@ def dots(
     Args:
         rows: label of a row to {series: Dot}; a row may lack some series.
         value: label of the axis; values are fractions, printed in percent.
-        looks: number of the look of each series; in order of appearance if None.
         change: the values are differences, in percentage points about a line at 0.
         limits: of the axis; what is drawn decides if None.
 
@@ -215,7 +211,7 @@ def dots(
     series = list(dict.fromkeys(name for cells in rows.values() for name in cells))
     if not series:
         raise EcgadvError("dots of nothing: give at least one row with one series")
-    looks = looks or {name: number for number, name in enumerate(series)}
+    looks = {name: number for number, name in enumerate(series)}
     legend = len(series) > 1
     step = 0.8 / len(series)
     height = 0.8 + 0.2 * legend * -(-len(series) // 2) + len(rows) * (0.22 + 0.16 * len(series))

@@ -12,6 +12,8 @@ from ecgadv.figures.style import COLORS, WIDTH, look
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+POINTS = 256  # frequencies of a response, from 0 to half the sampling rate
+
 
 def attacked(
     signal: np.ndarray, perturbations: Mapping[str, np.ndarray], *, fs: float, limit: float
@@ -53,15 +55,12 @@ def attacked(
     return fig, data
 
 
-def kernel(
-    taps: np.ndarray, *, fs: Sequence[float], points: int = 256
-) -> tuple[Figure, dict[str, list[Any]]]:
+def kernel(taps: np.ndarray, *, fs: Sequence[float]) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw a smoothing kernel and what it leaves of each frequency.
 
     Args:
         taps: (K,), K odd.
         fs: sampling rates at which to show the response.
-        points: frequencies from 0 to half the sampling rate.
     """
     from matplotlib import pyplot as plt
     from matplotlib.ticker import PercentFormatter
@@ -74,11 +73,11 @@ def kernel(
     data: dict[str, list[Any]] = {"curve": ["tap"] * len(taps), "x": offsets.tolist()}
     data["y"] = taps.tolist()
     for number, rate in enumerate(fs):
-        frequency = np.linspace(0, rate / 2, points)
+        frequency = np.linspace(0, rate / 2, POINTS)
         gain = response(taps, frequency / rate)
         style = {**look(number), "marker": None}
         right.plot(frequency, gain, label=f"{rate:g} Hz", **style)
-        data["curve"] += [f"gain at {rate:g} Hz"] * points
+        data["curve"] += [f"gain at {rate:g} Hz"] * POINTS
         data["x"] += frequency.tolist()
         data["y"] += gain.tolist()
     right.set_xlim(0, min(60, max(fs) / 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def strips(
-    rows: Mapping[str, np.ndarray], *, value: str, looks: Sequence[int] | None = None
-) -> tuple[Figure, dict[str, list[Any]]]:
+def strips(rows: Mapping[str, np.ndarray], *, value: str) -> tuple[Figure, dict[str, list[Any]]]:
     """Draw every value as a small mark, and the median of each row as a line.
 
     Args:
         rows: label to values (n,) above 0, drawn on a logarithmic axis.
         value: label of the axis, with the unit.
-        looks: number of each row's look; all the same if None.
 
     Raises:
         EcgadvError: nothing to draw, or a value that a logarithm cannot take.
@@ -34,9 +31,9 @@ def strips(
     if not values or any(not len(found) or not (found > 0).all() for found in values):
         raise EcgadvError("strips need a row, and in each row values above 0: leave others out")
     fig, axis = plt.subplots(figsize=(WIDTH, 0.9 + 0.42 * len(rows)))
+    style = look(0)
     data: dict[str, list[Any]] = {"row": [], value: []}
     for place, (label, found) in enumerate(zip(rows, values, strict=True)):
-        style = look(looks[place] if looks else 0)
         # A fixed spread across the strip, in the order of the values, keeps equal ones apart.
         across = place + 0.28 * np.sin(2.4 * np.arange(len(found)))
         axis.plot(found, across, style["marker"], color=style["color"], ms=5, alpha=0.6, mew=0)

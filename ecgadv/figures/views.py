@@ -79,7 +79,6 @@ def whiskers(
     row: str = "name",
     series: str = "attack",
     what: str,
-    limits: tuple[float, float] | None = (-0.03, 1.03),
 ) -> Drawing | NotRun:
     """Draw estimates as dots with whiskers: one row a defense, one colour an attack.
 
@@ -87,7 +86,6 @@ def whiskers(
         frame: rows of `estimates`, or of `differences`, which are drawn about a line at 0.
         row, series: the columns that rows and colours tell apart.
         what: the beginning of the caption.
-        limits: of the axis; None lets the intervals decide.
     """
     if frame.empty:
         return NotRun(what)
@@ -95,8 +93,7 @@ def whiskers(
     for one in frame.to_dict("records"):
         cells.setdefault(said(one, row), {})[said(one, series)] = dot(one)
     change = "reference" in frame.columns
-    if change and limits == (-0.03, 1.03):
-        limits = None
+    limits = None if change else (-0.03, 1.03)
     value = "difference (points)" if change else _axis(frame)
     fig, data = dots(cells, value=value, change=change, limits=limits)
     caption = f"{what}. {sample(frame)}. {_whiskers_in_words(frame)}."
@@ -113,7 +110,6 @@ def grid(
     row: str = "name",
     column: str = "attack",
     cell: Callable[[Mapping[str, Any]], str] | None = None,
-    heads: Mapping[str, str] | None = None,
 ) -> Table:
     """Return a table: one row a defense, one column an attack, a number in percent a cell.
 
@@ -121,13 +117,12 @@ def grid(
         frame: rows of `estimates` or `differences`; what is missing of a row says "not run".
         row, column: the columns that rows and columns tell apart.
         cell: the text of a row of the frame; its value in percent if None. See `interval`.
-        heads: other words for columns.
     """
     write = cell or (lambda one: percent(one["value"]))
     cells: dict[str, dict[str, str]] = {}
     columns: dict[str, None] = {}
     for one in frame.to_dict("records"):
-        head = (heads or {}).get(one[column]) or said(one, column)
+        head = said(one, column)
         columns[head] = None
         cells.setdefault(said(one, row), {})[head] = write(one)
     lead = {"name": "defense"}.get(row, row)
