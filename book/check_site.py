@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +28,7 @@ class _Page(HTMLParser):
         self.links: list[tuple[str, str, str]] = []
         self.anchors: set[str] = set()
         self.unnamed_images: list[str] = []
+        self.objects: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -39,6 +41,9 @@ class _Page(HTMLParser):
                 self.links.append((tag, name, values[name] or ""))
         if tag == "img" and "alt" not in values:
             self.unnamed_images.append(values.get("src") or "")
+
+    def handle_data(self, data: str) -> None:
+        self.objects += re.findall(r"<[\w.]+ object(?: at \w+)?>", data)
 
 
 def problems(site: Path, *, folders: Iterable[Path] = ()) -> list[str]:
@@ -54,6 +59,8 @@ def problems(site: Path, *, folders: Iterable[Path] = ()) -> list[str]:
     found = []
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
+        # What a cell returned had nothing to show but its type.
+        found += [f"{name}: shows {shown}" for shown in page.objects]
         found += [f"{name}: image without alt: {src}" for src in page.unnamed_images]
         for tag, attribute, target in page.links:
             if reason := _broken(site, pages, path, (tag, attribute), target):

@@ -338,6 +338,7 @@ def test_a_sound_site_has_no_problems(tmp_path):
         ('<a href="/two.html">', "not relative to the page"),
         ('<img src="none.png" alt="">', "no such file: none.png"),
         ('<img src="two.html">', "image without alt"),
+        ("<pre>&lt;a.B object at 0x7f&gt;</pre>", "shows <a.B object at 0x7f>"),
         ('<script src="https://cdn.example/x.js"></script>', "loaded from the network"),
         ('<link rel="stylesheet" href="//fonts.example/x.css">', "loaded from the network"),
         ("run in /home/someone/ecgadv", "holds '/home/someone'"),

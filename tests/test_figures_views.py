@@ -106,6 +106,7 @@ def test_a_table_has_a_row_a_defense_and_says_what_was_not_run(frame):
 
 def test_a_cell_has_the_outer_ends_and_two_seeds_stand_for_themselves():
     assert views.interval(ONE) == "50.0 [20.0,\u00a080.0]"
+    assert views.interval({**ONE, "n": 13}) == "too few"
     values = np.array([0.25, 0.35])
     t = seed_interval(values)
     two = {**ONE, "value": 0.3, "t_low": t.low, "t_high": t.high, "seeds": "0 1"}

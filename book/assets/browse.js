@@ -15,6 +15,8 @@
   const data = columns[0].codes.map((_, row) => columns.map(({ codes }) => codes[row]));
   const settings = headings.map((title, i) => ({
     title,
+    name: title,
+    data: i,
     visible: i < shown,
     className: i === 0 ? "browse-first" : "",
     render: (code, type) => (type === "sort" && filters.includes(title) ? code : columns[i].values[code]),
@@ -24,7 +26,7 @@
     const link = `<a href="../_static/networks/${file}" download>csv</a>`;
     return `${link} <button type="button" aria-expanded="false">how made</button>`;
   };
-  settings.push({ title: "Source", data: null, orderable: false, searchable: false, render: source });
+  settings.splice(headings.indexOf("Metric"), 0, { title: "Source", data: null, orderable: false, searchable: false, render: source });
   itables.set_or_remove_dark_class();
   const table = new itables.default(root.querySelector("table"), {
     data,
@@ -46,7 +48,7 @@
   });
   const show = () => {
     lists.forEach(({ name, value }) =>
-      table.column(headings.indexOf(name)).search(value, { exact: value !== "" }));
+      table.column(`${name}:name`).search(value, { exact: value !== "" }));
     table.draw();
   };
   const read = () => {

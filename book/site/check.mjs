@@ -15,7 +15,7 @@ import { FIRST_PAGE, WIDTHS, look } from "./look.mjs";
 const BOOK = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const SITE = path.join(path.dirname(BOOK), "_build", "html");
 const SCHEMES = ["light", "dark"];
-const AT_ONCE = 2; // pages, one a core
+const AT_ONCE = 3; // pages; two cores have work while one page settles
 const LEADS_ON = "location.replace("; // stands in the pages of book/moved.py alone
 const TIMEOUT = 120_000; // milliseconds, for a busy machine
 

@@ -13,7 +13,8 @@ from ecgadv.claims import NOT_RUN, NOT_TRANSCRIBED
 from ecgadv.errors import EcgadvError
 
 # Cells that say that there is no number; they leave a column of numbers to the right.
-NO_NUMBER = (None, "", "-", NOT_RUN, NOT_TRANSCRIBED)
+TOO_FEW = "too few"
+NO_NUMBER = (None, "", "-", TOO_FEW, NOT_RUN, NOT_TRANSCRIBED)
 _NUMBER = re.compile(r"[*<]*\s*[+-]?[\d,]*\.?\d+( %)?[*]*")
 
 

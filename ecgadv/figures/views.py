@@ -16,7 +16,7 @@ from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.store import find, released_folder
 from ecgadv.figures.citable import provenance_of
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
-from ecgadv.figures.tables import Table, span
+from ecgadv.figures.tables import TOO_FEW, Table, span
 from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results import names
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # With fewer seeds Student's interval says more about the few than about the network.
 SEEDS_FOR_T = 3
+FEW = 15  # examples of which a share says next to nothing
 
 
 def lines(
@@ -168,8 +169,11 @@ def interval(one: Mapping[str, Any]) -> str:
     """Return a number of a frame with its interval, for a cell: "28.5 [24.0, 32.9]".
 
     The interval runs from the lower to the higher end of both. With two seeds Student's would be
-    wider than all that is possible, so that the two values stand there.
+    wider than all that is possible, so that the two values stand there. Of a handful of examples
+    there is no number.
     """
+    if one["n"] < FEW:
+        return TOO_FEW
     if one["t_low"] == one["t_low"] and seeds_of(one) < SEEDS_FOR_T:
         return " and ".join(percent(value) for value in by_seed(one))
     low, high = outer(one)
