@@ -208,10 +208,21 @@ def mended(page: str) -> str:
     if 'class="math' not in page:  # 2.1 MB to draw formulas that the page does not have
         page = re.sub(r"\s*<script>window\.MathJax = .*?</script>", "", page)
         page = re.sub(r'\s*<script [^>]*src="[^"]*tex-svg\.js[^"]*"></script>', "", page)
+    # 170 kB for the page that shows what a search has found; the others only lead there.
+    if 'id="search-results"' not in page:
+        own = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
+        page = re.sub(own, "", page)
+    # The lines of a long signature are no list of definitions.
+    page = re.sub(r"<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>", _lines, page, flags=re.DOTALL)
     field = r'(<button class="btn search-button-field [^>]*?) aria-label="[^"]*"'
     page = re.sub(field, r"\1", page)
     # 1.5 MB to draw the icons that the style sheet has as well.
     return re.sub(r'\s*<script [^>]*src="[^"]*/fontawesome\.js[^"]*"></script>', "", page)
+
+
+def _lines(found: re.Match[str]) -> str:
+    lines = found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
+    return f'<div class="sig-lines">{lines}</div>'
 
 
 def publish(html: Path, target: Path) -> None:

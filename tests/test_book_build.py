@@ -434,6 +434,22 @@ def test_formulas_are_drawn_where_there_are_some():
     assert build.mended(formula) == formula
 
 
+def test_only_the_page_of_the_search_loads_its_index():
+    loads = "".join(
+        f'\n<script src="_static/{name}.js"></script>'
+        for name in ("searchtools", "language_data", "searchindex")
+    )
+    assert build.mended(f"<p>1</p>{loads}") == "<p>1</p>"
+    search = f'<div id="search-results"></div>{loads}'
+    assert build.mended(search) == search
+
+
+def test_the_lines_of_a_signature_are_no_definitions():
+    page = "<dl>\n<dd>a,</dd>\n<dd>b</dd>\n</dl><dl><dt>c</dt><dd>d</dd></dl>"
+    lines = '<div class="sig-lines"><div>a,</div>\n<div>b</div>\n</div>'
+    assert build.mended(page) == lines + "<dl><dt>c</dt><dd>d</dd></dl>"
+
+
 def test_pages_are_replaced_whole(tmp_path):
     new, old = tmp_path / "new", tmp_path / "html"
     for folder, text in ((new, "new"), (old, "old")):

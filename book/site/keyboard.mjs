@@ -96,7 +96,7 @@ async function table(page) {
   await change(page, "#browse .dt-info", before, "the next page");
 }
 
-// Each group of boxes changes what is drawn, and the table says so.
+// Each group of boxes changes what is drawn, and the table says so; the same key changes it back.
 async function plots(page) {
   for (const plot of ["explore-beats", "explore-recordings"]) {
     for (const [box, key] of [
@@ -105,6 +105,7 @@ async function plots(page) {
       ["protocol", "Space"],
       ["weighting", "ArrowDown"],
     ]) {
+      await press(page, `#${plot}-${box}`, key, `#${plot} .explore-table`);
       await press(page, `#${plot}-${box}`, key, `#${plot} .explore-table`);
     }
   }
@@ -125,7 +126,7 @@ async function viewer(page) {
 }
 
 async function press(page, control, key, shown) {
-  await page.waitForFunction((s) => document.querySelector(s)?.textContent.trim(), shown, SOON);
+  await page.waitForFunction((s) => document.querySelector(s)?.textContent !== "", shown, SOON);
   const before = await page.innerText(shown);
   await reach(page, control, `${control} *`);
   await page.keyboard.press(key);

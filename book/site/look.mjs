@@ -65,7 +65,9 @@ export function listen(page, origin, say) {
   });
   page.on("pageerror", (error) => say(`script error: ${error.message}`));
   page.on("requestfailed", (request) => {
-    say(`request failed: ${request.url().replace(origin, "")}`);
+    if (request.failure()?.errorText !== "net::ERR_ABORTED") { // by a page that is left
+      say(`request failed: ${request.url().replace(origin, "")}`);
+    }
   });
   page.on("request", (request) => {
     const url = request.url();

@@ -67,9 +67,10 @@ found.label = found.defense.map((_, i) => parts.map(([column]) => found[column][
 const others = found.attack.map((attack, i) => attack + found.protocol[i]);
 const kinds = [...new Set(others)];
 found.dash = others.map((kind) => dashes[kinds.indexOf(kind) % dashes.length]);
+// A height is painted at once, with marks as they were: it comes before the data are others.
+plot.height = tall + 26 * found.label.length;  // with a line of the legend for each
 points.data = pick(every);
 curves.data = found;
-plot.height = tall + 26 * found.label.length;  // with a line of the legend for each
 
 const node = (kind, ...inside) => {
   const made = document.createElement(kind);
