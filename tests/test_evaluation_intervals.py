@@ -14,6 +14,7 @@ from ecgadv.evaluation.intervals import (
     seeds_and_examples_interval,
     t_quantile,
 )
+from ecgadv.evaluation.resampling import _patterns
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 
 COUNTS = np.array([60, 30, 10])
@@ -319,3 +320,12 @@ def test_bad_arguments_are_named():
         mcnemar(held[0], held[1, :99])
     with pytest.raises(EcgadvError, match="flags of shape"):
         seeds_and_examples_interval(held[0], Y, 3)
+
+
+@pytest.mark.parametrize("m", [1, 7, 8, 9, 63, 64, 70])
+def test_patterns_come_in_the_order_of_their_flags(m):
+    columns = np.random.default_rng(m).integers(0, 2, (m, 5), np.uint8)[:, [0, 1, 2, 1, 3, 4, 0]]
+    first, counts = _patterns(columns)
+    patterns, wanted = np.unique(columns, axis=1, return_counts=True)
+    assert np.array_equal(columns[:, first], patterns)
+    assert np.array_equal(counts, wanted)

@@ -9,7 +9,6 @@ from pandas.testing import assert_frame_equal
 from recorded import write
 
 from ecgadv import results
-from ecgadv.evaluation.resampling import _patterns
 from ecgadv.experiments.store import Record, Store
 from ecgadv.results import kept
 from ecgadv.results.kept import Kept
@@ -82,12 +81,3 @@ def test_where_nothing_can_be_written_the_numbers_are_the_same(stores, tmp_path,
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setattr(kept, "FOLDER", str(tmp_path / "file" / "kept"))
     assert_frame_equal(first, tables(stores)[0], check_exact=True)
-
-
-@pytest.mark.parametrize("m", [1, 7, 8, 9, 63, 64, 70])
-def test_patterns_come_in_the_order_of_their_flags(m):
-    columns = np.random.default_rng(m).integers(0, 2, (m, 5), np.uint8)[:, [0, 1, 2, 1, 3, 4, 0]]
-    first, counts = _patterns(columns)
-    patterns, wanted = np.unique(columns, axis=1, return_counts=True)
-    assert np.array_equal(columns[:, first], patterns)
-    assert np.array_equal(counts, wanted)
