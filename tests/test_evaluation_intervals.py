@@ -225,12 +225,13 @@ def test_patients_whose_beats_agree_count_once_each():
     assert many.high - many.low > 15 * (beats.high - beats.low)  # sqrt(500) is 22
 
 
-def test_patients_who_are_alike_leave_nothing_to_vary():
-    patients = np.repeat(np.arange(5), 20)
-    held = np.tile(np.repeat([1, 0], [15, 5]), 5)
+@pytest.mark.parametrize("n", [2, 5])
+def test_patients_who_are_alike_leave_nothing_to_vary(n):
+    patients = np.repeat(np.arange(n), 20)
+    held = np.tile(np.repeat([1, 0], [15, 5]), n)
     found = by_patient(held, patients)
     assert (found.estimate, found.low, found.high) == (0.75, 0.75, 0.75)
-    assert found.n_examples == 100
+    assert found.n_examples == 20 * n
 
 
 def test_two_networks_meet_the_same_patients():
