@@ -12,6 +12,7 @@ from ecgadv.experiments.suites.twelve_leads_attacks import (
     attacks_of,
     black_box,
     elsewhere,
+    large_budget,
     microvolts,
     one_lead,
     tuning,
@@ -147,6 +148,7 @@ def paper() -> Plan:
     plan = [(config, 3) for config in networks]
     for name, attacks, which in (
         ("as-released", as_released(), networks[:4]),
+        ("large-budget", large_budget(steps=100, per_class=10), networks[:6]),
         ("one-lead", one_lead(steps=40, per_class=None), networks[:6]),
         ("microvolts", microvolts(steps=50, per_class=None), networks[:6]),
         ("black-box", black_box(steps=100, samples=2048, per_class=10), networks[:4]),
@@ -202,6 +204,7 @@ def compact() -> Plan:
     plan += [(also(c, tuning(), on="validation"), 1) for c in (*authors, *others)]
     plan += [(also(c, elsewhere(), on="cpsc2018-100"), 3) for c in authors]
     for name, attacks in (
+        ("large-budget", large_budget(steps=30, per_class=10)),
         ("one-lead", one_lead(steps=20, per_class=15)),
         ("microvolts", microvolts(steps=25, per_class=20)),
         ("as-released", as_released(sap_steps=(20, 40), per_class=10)),

@@ -49,6 +49,13 @@ def one_lead(*, steps: int, per_class: int | None) -> tuple[Attack, ...]:
     return (*each, Attack("all-leads", "pgd", eps, options, **some))
 
 
+def large_budget(*, steps: int, per_class: int | None) -> tuple[Attack, ...]:
+    """Return an attack that must break all: within the largest value any record is any other."""
+    options = {"steps": steps, "relative_step": 0.1, "loss": "margin", "early_stop": True}
+    some = {"per_class": per_class, "masked": True, "nested": True}
+    return (Attack("pgd-margin", "pgd", (0.3, 1.0), options, **some),)
+
+
 def microvolts(*, steps: int, per_class: int | None) -> tuple[Attack, ...]:
     """Return the attack whose budget is the same voltage on every lead of every record."""
     options, some = {"steps": steps}, {"per_class": per_class, "masked": True, "nested": True}
