@@ -25,6 +25,7 @@ from pathlib import Path
 import yaml
 from check_site import problems
 from execute import emptied, execute_all, run_missing
+from mend import mended
 from moved import leave
 from twice import check_twice
 
@@ -195,34 +196,6 @@ def render(source: Path, work: Path, *, toc: Path) -> Path:
     for page in html.rglob("*.html"):
         page.write_text(mended(page.read_text(encoding="utf-8")), encoding="utf-8")
     return html
-
-
-def mended(page: str) -> str:
-    """Return a rendered page without what no setting of the theme mends."""
-    # A list whose items have docutils' deprecated role is no list to a screen reader.
-    page = page.replace('role="doc-biblioentry"', 'role="listitem"')
-    # What reads "Search Ctrl+K" or "Show code cell source" must not be called otherwise.
-    page = page.replace('<summary aria-label="Toggle hidden content">', "<summary>")
-    fold = '<summary><span class="toctree-toggle"'
-    page = page.replace(fold, fold.replace(">", ' aria-label="Pages of this part">', 1))
-    if 'class="math' not in page:  # 2.1 MB to draw formulas that the page does not have
-        page = re.sub(r"\s*<script>window\.MathJax = .*?</script>", "", page)
-        page = re.sub(r'\s*<script [^>]*src="[^"]*tex-svg\.js[^"]*"></script>', "", page)
-    # 170 kB for the page that shows what a search has found; the others only lead there.
-    if 'id="search-results"' not in page:
-        own = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
-        page = re.sub(own, "", page)
-    # The lines of a long signature are no list of definitions.
-    page = re.sub(r"<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>", _lines, page, flags=re.DOTALL)
-    field = r'(<button class="btn search-button-field [^>]*?) aria-label="[^"]*"'
-    page = re.sub(field, r"\1", page)
-    # 1.5 MB to draw the icons that the style sheet has as well.
-    return re.sub(r'\s*<script [^>]*src="[^"]*/fontawesome\.js[^"]*"></script>', "", page)
-
-
-def _lines(found: re.Match[str]) -> str:
-    lines = found[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
-    return f'<div class="sig-lines">{lines}</div>'
 
 
 def publish(html: Path, target: Path) -> None:

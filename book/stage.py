@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +57,7 @@ def stage(
     for notebook in sorted(executed.glob("*.ipynb")):
         (target / "sources").mkdir(exist_ok=True)
         shutil.copyfile(notebooks / notebook.name, target / "sources" / notebook.name)
-        text = unparted(without_injected(json.loads(notebook.read_text(encoding="utf-8"))))
+        text = without_injected(json.loads(notebook.read_text(encoding="utf-8")))
         embed_figures(text, executed / "figures", origin=origin, book=built)
         (target / "notebooks").mkdir(exist_ok=True)
         (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
@@ -100,18 +99,6 @@ def without_injected(notebook: dict) -> dict:
         if "injected-parameters" not in cell["metadata"].get("tags", [])
     ]
     return {**notebook, "cells": cells}
-
-
-def unparted(notebook: dict) -> dict:
-    """Return a notebook whose texts keep each percent sign on the line of its number."""
-    for cell in notebook["cells"]:
-        shown = [output.get("data", {}) for output in cell.get("outputs", [])]
-        texts = [(data, "text/markdown") for data in shown if "text/markdown" in data]
-        if cell["cell_type"] == "markdown":
-            texts.append((cell, "source"))
-        for holder, name in texts:
-            holder[name] = re.sub(r"(?<=\d) %", "\u00a0%", "".join(holder[name]))
-    return notebook
 
 
 def edition() -> dict[str, str]:

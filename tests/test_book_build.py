@@ -15,7 +15,7 @@ import nbformat
 import pytest
 import yaml
 from check_site import problems
-from stage import edition, embed_figures, unparted, without_injected
+from stage import edition, embed_figures, without_injected
 
 from ecgadv import figures, files, machine
 from ecgadv.errors import EcgadvError
@@ -411,45 +411,6 @@ def test_a_machine_whose_name_is_also_a_word_or_a_number(tmp_path, monkeypatch, 
     assert problems(site(tmp_path, index="a laptop, 127, 127.0.0.1 and 42")) == []
 
 
-def test_faults_of_the_theme_are_mended():
-    page = """<div role="list"><p role="{}">A</p></div><details><summary{}>Show</summary></details>
-    <button class="btn search-button-field z" title="Search"{} data-x="y">Search</button>"""
-    labels = ' aria-label="Toggle hidden content"', ' aria-label="Search"'
-    icons = '\n  <script defer src="../_static/scripts/fontawesome.js?digest=55c"></script>'
-    assert build.mended(page.format("doc-biblioentry", *labels) + icons) == page.format(
-        "listitem", "", ""
-    )
-    others = '<button class="icon" aria-label="Search"></button><script src="b.js"></script>'
-    assert build.mended(others) == others
-    fold = '<details><summary{}><span class="toctree-toggle"></span></summary></details>'
-    assert build.mended(fold.format("")) == fold.format(' aria-label="Pages of this part"')
-
-
-def test_formulas_are_drawn_where_there_are_some():
-    loads = """
-    <script>window.MathJax = {"options": {}}</script>
-    <script defer="defer" src="../_static/tex-svg.js?v=1"></script>"""
-    assert build.mended(f"<head>{loads}</head><p>none</p>") == "<head></head><p>none</p>"
-    formula = f'<head>{loads}</head><span class="math notranslate">x</span>'
-    assert build.mended(formula) == formula
-
-
-def test_only_the_page_of_the_search_loads_its_index():
-    loads = "".join(
-        f'\n<script src="_static/{name}.js"></script>'
-        for name in ("searchtools", "language_data", "searchindex")
-    )
-    assert build.mended(f"<p>1</p>{loads}") == "<p>1</p>"
-    search = f'<div id="search-results"></div>{loads}'
-    assert build.mended(search) == search
-
-
-def test_the_lines_of_a_signature_are_no_definitions():
-    page = "<dl>\n<dd>a,</dd>\n<dd>b</dd>\n</dl><dl><dt>c</dt><dd>d</dd></dl>"
-    lines = '<div class="sig-lines"><div>a,</div>\n<div>b</div>\n</div>'
-    assert build.mended(page) == lines + "<dl><dt>c</dt><dd>d</dd></dl>"
-
-
 def test_pages_are_replaced_whole(tmp_path):
     new, old = tmp_path / "new", tmp_path / "html"
     for folder, text in ((new, "new"), (old, "old")):
@@ -492,16 +453,3 @@ def test_a_page_that_does_not_render_stops_the_build(work, capsys):
     with pytest.raises(build.BuildError, match="fig-none"):
         build.build(rel(work / "_build"), root=work)
     assert (work / "_build/html/index.html").read_text() == "former"
-
-
-def test_a_percent_sign_stays_with_its_number():
-    table = {"data": {"text/markdown": ["| 97.2 % |\n", "| 100 % |"], "text/plain": "5 % 3"}}
-    cells = [
-        {"cell_type": "markdown", "source": ["In 4 % of them,\n", "some 5."]},
-        {"cell_type": "code", "source": "7 % 4", "outputs": [table]},
-    ]
-    text, code = unparted({"cells": cells})["cells"]
-    assert text["source"] == "In 4\u00a0% of them,\nsome 5."
-    assert code["source"] == "7 % 4"
-    shown = {"text/markdown": "| 97.2\u00a0% |\n| 100\u00a0% |", "text/plain": "5 % 3"}
-    assert code["outputs"][0]["data"] == shown
