@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
-from ecgadv.figures import panels, tables
+from ecgadv.figures import panels
 from ecgadv.figures.strips import strips
 
 PROVENANCE = {
@@ -104,6 +104,12 @@ def test_columns_of_unequal_length_are_refused(tmp_path, data):
 def test_texts_are_one_paragraph(tmp_path, name, text):
     with pytest.raises(EcgadvError, match=f"{name} of fig-line"):
         save(tmp_path, **{name: text})
+
+
+def test_a_caption_is_short(tmp_path):
+    save(tmp_path, caption="word " * 60)
+    with pytest.raises(EcgadvError, match="caption of fig-line has 61 words: 60 at the most"):
+        save(tmp_path, caption="word " * 61)
 
 
 def test_missing_provenance_is_named(tmp_path):
@@ -264,8 +270,3 @@ def test_tables_refuse_columns_of_unequal_length():
 def test_a_table_without_rows_says_so():
     lines = figures.Table({"config": [], "n": []})._repr_markdown_().splitlines()
     assert lines[-1] == "| not run |  |"
-
-
-def test_the_ends_of_a_difference_have_signs_and_stay_on_one_line():
-    assert tables.span(-0.006, 0.0111) == "-0.6\u00a0to\u00a0+1.1"
-    assert tables.span(np.nan, np.nan) == "one seed"

@@ -100,7 +100,7 @@ def test_two_attacks_of_one_network_are_paired_level_by_level(tmp_path):
     assert dict(zip(found.eps, found.value, strict=True)) == pytest.approx({10: 0, 15: 0, 25: -0.5})
     assert set(found.reference) == {"attack transfer-sap, eps 10"}
     text = views.changes(found)
-    assert "| SAP adversarial training, eps 10 µV, 25 µV | -50.0 |" in text
+    assert "| SAP adversarial training, eps 10 µV, 25 µV | -50.0 [" in text
 
 
 def test_f1_over_all_classes_minus_hans(tmp_path):
@@ -158,8 +158,12 @@ def test_the_page_has_the_table_and_what_nothing_measures(tmp_path):
     text = views.changes(found)
     assert text.startswith("Profile `compact`.\n\n| oddity | what is compared |")
     assert "| [odd-a11](#odd-a11) | SAP with `mask_inside` False minus" in text
-    assert "| undefended, 10 µV | +0.0 | +0.0\u00a0to\u00a0+0.0 | one seed |" in text
+    assert "| undefended, 10 µV | +0.0 [+0.0,\u00a0+0.0] |" in text
     assert "**Not measured:** odd-a1, odd-a2, odd-a3, odd-a4" in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    assert all(len(row) <= 8 for row in rows)
+    heads = [tuple(row[:2]) for row in rows if row[1]]
+    assert len(heads) == len(set(heads)), "an oddity is named twice"
     nothing = results.effects(LISTED, "paper-a", "short", [Store(tmp_path)])
     assert views.changes(nothing).startswith("**Not measured:** odd-a1,")
     assert views.changes(nothing).count("odd-a") == len(ODDITIES["paper-a"]["rows"])

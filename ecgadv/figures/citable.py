@@ -34,6 +34,7 @@ PROVENANCE = (
     "seeds",
     "versions",
 )
+CAPTION_WORDS = 60
 _ID = re.compile(r"fig-[a-z0-9]+(-[a-z0-9]+)*")
 _ABSOLUTE = re.compile(r"(?<![\w.:/~*-])/[\w.~-]+/|(?<!\w)[A-Za-z]:\\")
 
@@ -80,8 +81,9 @@ def save(
         The saved figure, which a notebook cell can display.
 
     Raises:
-        EcgadvError: a bad id, an empty text, columns of unequal length, a provenance field that
-            is missing, or a text in it with an absolute path or the name of this machine.
+        EcgadvError: a bad id, an empty text, a long caption, columns of unequal length, a
+            provenance field that is missing, or a text in it with an absolute path or the name of
+            this machine.
     """
     import matplotlib
     from matplotlib import pyplot as plt
@@ -91,6 +93,9 @@ def save(
     for name, text in {"title": title, "caption": caption, "alt": alt}.items():
         if not text.strip() or "\n\n" in text.strip():
             raise EcgadvError(f"{name} of {id} is {text!r}: give it one paragraph of text")
+    if (count := len(caption.split())) > CAPTION_WORDS:
+        words = f"{CAPTION_WORDS} at the most, the rest is for the page"
+        raise EcgadvError(f"caption of {id} has {count} words: {words}")
     _check_provenance(id, provenance)
     rows = _rows(id, data)
     folder = Path(out)

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ecgadv.claims import NOT_RUN, NOT_TRANSCRIBED
 from ecgadv.errors import EcgadvError
 
@@ -57,11 +55,3 @@ class Table:
         told = [cell for cell in cells if cell not in NO_NUMBER]
         numbers = [isinstance(cell, int | float) or bool(_NUMBER.fullmatch(cell)) for cell in told]
         return all(numbers) and (bool(told) or None in cells)
-
-
-def span(low: float, high: float) -> str:
-    """Return the interval of a difference in percentage points, on one line: "-0.6 to +1.1".
-
-    Of a single seed there is none, and the ends are NaN.
-    """
-    return "one seed" if np.isnan(low) else f"{100 * low:+.1f}\u00a0to\u00a0{100 * high:+.1f}"

@@ -7,6 +7,7 @@ notebook has chosen. What captions say of data, n, seeds and intervals comes fro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.store import find, released_folder
 from ecgadv.figures.citable import provenance_of
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
-from ecgadv.figures.tables import TOO_FEW, Table, span
+from ecgadv.figures.tables import TOO_FEW, Table
 from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results import names
@@ -68,7 +69,7 @@ def lines(
     return Drawing(
         fig,
         data,
-        f"{what}. {sample(frame)}. Bands: {bootstrap(frame)}.",
+        f"{what}. {_sentence(sample(frame))} Bands: {bootstrap(frame)}.",
         f"Lines. Percent at the largest {x}: {'; '.join(told)}.",
         provenance(frame),
     )
@@ -97,7 +98,7 @@ def whiskers(
     limits = None if change else (-0.03, 1.03)
     value = "difference (points)" if change else _axis(frame)
     fig, data = dots(cells, value=value, change=change, limits=limits)
-    caption = f"{what}. {sample(frame)}. {_whiskers_in_words(frame)}."
+    caption = f"{what}. {_sentence(sample(frame))} {_whiskers_in_words(frame)}."
     told = "; ".join(
         f"{name}: " + ", ".join(f"{of} {100 * d.value:.1f}" for of, d in each.items())
         for name, each in cells.items()
@@ -141,13 +142,14 @@ def changes(frame: DataFrame) -> Markdown:
     """
     measured, rest = frame[frame.value.notna()], frame[frame.value.isna()]
     rows = measured.to_dict("records")
+    heads = [(f"[{one['oddity']}](#{one['oddity']})", one["compared"]) for one in rows]
+    # What is said once is not said again in the next row.
+    first = [head if head != last else ("", "") for last, head in pairwise([None, *heads])]
     table = {
-        "oddity": [f"[{name}](#{name})" for name in measured.oddity],
-        "what is compared": list(measured.compared),
+        "oddity": [oddity for oddity, _ in first],
+        "what is compared": [compared for _, compared in first],
         "measure": [_measure(one) for one in rows],
-        "effect, points": [f"{100 * one['value']:+.1f}" for one in rows],
-        "effect, bootstrap": [span(one["low"], one["high"]) for one in rows],
-        "effect, t over seeds": [span(one["t_low"], one["t_high"]) for one in rows],
+        "effect, points": [interval(one) for one in rows],
         "n": [f"{one['n']:,.0f}" for one in rows],
         "seeds": list(map(seeds_of, rows)),
         "see": list(measured.see),
@@ -233,6 +235,10 @@ def sample(frame: DataFrame) -> str:
     )
 
 
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def bootstrap(frame: DataFrame) -> str:
     """Return what the bootstrap of these rows draws."""
     examples = names.known("datasets", frame.dataset.iloc[0])["examples"]
@@ -276,4 +282,4 @@ def _whiskers_in_words(frame: DataFrame) -> str:
     text = f"Thick whiskers: {bootstrap(frame)}"
     if max(map(seeds_of, frame.to_dict("records"))) < SEEDS_FOR_T:
         return text
-    return f"{text}; thin ones: 95 % interval of Student's t over seeds, where it is wider"
+    return f"{text}; thin: Student's t over seeds, where wider"
