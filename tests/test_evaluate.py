@@ -211,6 +211,8 @@ def test_masks_and_budgets_of_any_shape():
         ),
         ({"eps": []}, "eps holds nothing"),
         ({"eps": -1.0}, "eps is -1.0"),
+        ({"eps": [0.1, 0.1]}, r"eps of shape \(2,\) lists levels, each once"),
+        ({"eps": np.linspace(0.1, 0.2, 40)}, r"one eps for each example as an array \(N, 1, 1\)"),
         ({"attacks": "strong"}, "attacks is 'strong'; give one of standard, fast"),
         ({"attacks": ["cw"]}, "no attack 'cw' for this task"),
         ({"attacks": [fgsm, fgsm]}, "each with a name of its own"),
@@ -320,3 +322,16 @@ def test_the_card_says_it_in_words(plain):
     page = report._repr_html_()
     assert "&lt;mine&gt;" in page and "<mine>" not in page
     assert "(50 µV)" in page and "bootstrap over groups" in page
+
+
+def test_the_card_of_own_budgets_says_their_voltage():
+    """Per example: the budgets themselves in microvolts; per lead there is no one voltage."""
+    each = np.linspace(0.05, 0.15, 40).reshape(40, 1, 1)
+    report = evaluate(eps=each, unit="mV", attacks=[("fgsm", fgsm)])
+    np.testing.assert_allclose(report.microvolts, 1000 * each[:, 0, 0], rtol=1e-6)
+    assert "eps: each one's own, 0.05 to 0.15 mV (median 100 µV)" in str(report)
+    two = torch.cat([X, X], dim=1)
+    leads = torch.tensor([0.1, 0.0]).view(1, 2, 1)
+    report = evaluate(lambda x: Flat()(x[:, :1]), two, eps=leads, unit="mV", attacks=[fgsm])
+    assert np.isnan(report.microvolts).all()
+    assert "eps: each one's own, 0 to 0.1 mV\n" in str(report)

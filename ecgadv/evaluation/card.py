@@ -17,14 +17,11 @@ def lines(report) -> tuple[str, list[dict[str, str]], list[str]]:
     for level, eps in enumerate(report.eps):
         broken = report.breaker[level]
         by = [f"{name} {int((broken == k).sum())}" for k, name in enumerate(report.attacks)]
-        row = {"eps": f"{eps:g}", "read right in the worst case": _percent(report.accuracy(eps))}
+        row = {"eps": _budget(report, eps)}
+        row["read right in the worst case"] = _percent(report.accuracy(eps))
         if not report.several:
             row["class-balanced"] = _percent(report.accuracy(eps, balanced=True))
         row["broken first by"] = ", ".join(e for e in by if not e.endswith(" 0")) or "none"
-        if np.isfinite(report.microvolts).all():
-            row["eps"] += f" {report.about['unit']} ({report.in_microvolts(eps):.3g} µV)"
-        else:
-            row["eps"] += f" ({report.about['unit']})"
         rows.append(row)
     below = [_smallest(report), _spent(report), f"Intervals: 95 %, bootstrap over {kind}."]
     return headline, rows, [*below, *_checks(report), *report.about["notes"]]
@@ -52,6 +49,15 @@ def as_html(report) -> str:
     )
 
 
+def _budget(report, eps: float) -> str:
+    """Return a level of eps in words, with the median example's microvolts where they are known."""
+    unit, known = report.about["unit"], np.isfinite(report.microvolts).all()
+    if own := report.about.get("own_eps"):
+        text = f"each one's own, {own[0]:g} to {own[1]:g} {unit}"
+        return f"{text} (median {report.in_microvolts(eps):.3g} µV)" if known else text
+    return f"{eps:g} {unit} ({report.in_microvolts(eps):.3g} µV)" if known else f"{eps:g} ({unit})"
+
+
 def _percent(interval) -> str:
     ends = f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
     return f"{100 * interval.estimate:.1f} % ({ends})"
@@ -61,7 +67,8 @@ def _smallest(report) -> str:
     found = report.smallest[report.right]
     if not len(found) or not np.isfinite(np.median(found)):
         return "Less than half of what is read right was broken at any eps tried."
-    line = f"Half of what is read right breaks at eps {np.median(found):.3g} or less"
+    of = " of its own" if "own_eps" in report.about else ""
+    line = f"Half of what is read right breaks at eps {np.median(found):.3g}{of} or less"
     if np.isfinite(report.microvolts).all():
         volts = np.median(found * report.microvolts[report.right])
         line += f", {volts:.3g} µV"

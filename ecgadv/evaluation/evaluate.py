@@ -91,7 +91,9 @@ def evaluate(
 def _report(found: Subject, cascade: Cascade, indicators, about: dict) -> Report:
     levels = [threat.eps for threat in found.threats]
     eps = np.array([level if isinstance(level, float) else 1.0 for level in levels])
-    n, share = len(found.x), cascade.smallest
+    if not isinstance(own := levels[0], float):
+        about = {**about, "own_eps": [float(own.min()), float(own.max())]}
+    share = cascade.smallest
     return Report(
         about=about,
         eps=eps,
@@ -102,10 +104,22 @@ def _report(found: Subject, cascade: Cascade, indicators, about: dict) -> Report
         smallest=np.where(np.isinf(share), np.inf, np.where(np.isinf(share), 0, share) * eps[-1]),
         logits=np.concatenate([found.logits.numpy()[None], cascade.logits]),
         spent=cascade.spent,
-        microvolts=np.full(n, np.nan) if found.microvolts is None else found.microvolts,
+        microvolts=_microvolts(found, own),
         groups=np.empty(0) if found.groups is None else found.groups.astype(str),
         indicators=tuple(indicators),
     )
+
+
+def _microvolts(found: Subject, own) -> np.ndarray:
+    """Return what 1 of the report's eps is for each example, NaN where that is no one voltage."""
+    n = len(found.x)
+    if found.microvolts is None:
+        return np.full(n, np.nan)
+    if isinstance(own, float):
+        return found.microvolts
+    share = own.flatten(1).cpu().numpy()  # a row for each example, or one for all
+    alike = (share == share[:, :1]).all(1)
+    return found.microvolts * np.where(alike, share[:, 0], np.nan)
 
 
 def _progress(wanted) -> tuple[Callable[[str, float], None], Callable[[], None]]:

@@ -22,8 +22,9 @@ class Report:
     """The robustness of one network on N examples, under A attacks at E levels of eps.
 
     Attributes:
-        about: norm, unit, task, success, seed, seconds, classes, attacks, blind ones, notes.
-        eps: levels (E,) in the unit of x, ascending; 1 where eps was given for each example.
+        about: norm, unit, task, success, seed, seconds, classes, attacks, blind ones, notes, and
+            where eps was given for each example or lead `own_eps`, the least and the largest.
+        eps: levels (E,) in the unit of x, ascending; there 1, each one's own eps.
         y: classes (N,), or bool (N, K) for several labels at once.
         right: bool (N,), read right without an attack.
         flags: uint8 (A, E, N), 1 held, 0 broken, 255 not attacked: each attack of the cascade
@@ -32,7 +33,7 @@ class Report:
         smallest: (N,), the least eps found to break an example, infinite if none, 0 if misread.
         logits: (1 + E, N, K), without an attack, then of the worst example found at each level.
         spent: (A, E, 3), forward and backward passes of examples, and seconds.
-        microvolts: of one unit of x for each example (N,), NaN where nobody said.
+        microvolts: of eps 1 for each example (N,), NaN where nobody said or leads differ.
         groups: whose each example is (N,), or empty.
         indicators: signs that the attack failed rather than that the network held.
     """
@@ -160,7 +161,7 @@ class Report:
         return pandas.DataFrame(rows)
 
     def in_microvolts(self, eps: float) -> float:
-        """Return an eps in the median example's microvolts, NaN where nobody said the unit."""
+        """Return an eps in the median example's microvolts, NaN where that is not known."""
         return float(eps * np.median(self.microvolts))
 
     def save(self, path: Path | str) -> None:

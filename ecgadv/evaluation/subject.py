@@ -95,7 +95,7 @@ def subject(
         pass
     x, mask = _examples(network, x, mask)
     batch_size = options.whole("batch_size", batch_size)
-    threats = _threats(eps, norm=norm, low=low, high=high, unit=unit)
+    threats = _threats(eps, len(x), norm=norm, low=low, high=high, unit=unit)
     for threat in threats:
         signals.fits(threat, x)
     signals.finite("x", x)
@@ -139,14 +139,24 @@ def _examples(network: Counted, x, mask) -> tuple[Tensor, Tensor | None]:
     return examples.examples(network, x, mask)
 
 
-def _threats(eps, **of) -> list[Threat]:
-    """Return a threat for each level: several numbers, or one budget of whatever shape."""
+def _threats(eps, n: int, **of) -> list[Threat]:
+    """Return a threat for each level: several numbers, or one budget of whatever shape.
+
+    One number for each of the n examples is refused where it could be meant as levels.
+    """
     if isinstance(eps, np.ndarray | Tensor | list | tuple) or hasattr(eps, "to_numpy"):
         found = eps if isinstance(eps, Tensor) else arrays.array("eps", eps)
         if found.ndim == 1:
             levels = sorted({float(value) for value in found})
             if not levels:
                 raise EcgadvError("eps holds nothing; give a number, or several")
+            if len(levels) < len(found) or (
+                len(found) == n > 1 and not isinstance(eps, list | tuple)
+            ):
+                raise EcgadvError(
+                    f"eps of shape ({len(found)},) lists levels, each once and in a list; give one "
+                    "eps for each example as an array (N, 1, 1)"
+                )
             return [Threat(level, **of) for level in levels]
         eps = found
     return [Threat(eps, **of)]
