@@ -32,7 +32,9 @@ def mended(page: str) -> str:
     page = re.sub(field, r"\1", page)
     # 1.5 MB to draw the icons that the style sheet has as well.
     page = re.sub(r'\s*<script [^>]*src="[^"]*/fontawesome\.js[^"]*"></script>', "", page)
-    return unparted(page)
+    # Else captions that begin with a number read "Figure 3 900 samples".
+    number = r'(<span class="caption-number">(?:Figure|Table) [\d.]*\d) (?=</span>)'
+    return unparted(re.sub(number, r"\1. ", page))
 
 
 def unparted(page: str) -> str:

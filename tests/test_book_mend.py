@@ -42,6 +42,11 @@ def test_the_lines_of_a_signature_are_no_definitions():
     assert mended(page) == lines + "<dl><dt>c</dt><dd>d</dd></dl>"
 
 
+def test_a_stop_follows_the_number_of_a_figure():
+    page = '<span class="caption-number">Figure 3{} </span><a>Figure 3 </a>'
+    assert mended(page.format("")) == page.format(".")
+
+
 def test_no_line_ends_between_a_number_and_what_it_belongs_to():
     parted = "<p>In 4 % of n = 1,762 beats,\n eps 0.1 (93 µV at 120\nHz), beta 0.4 and T = 1</p>"
     whole = "<p>In 4_% of n_=_1,762 beats,\n eps_0.1 (93_µV at 120_Hz), beta_0.4 and T_=_1</p>"

@@ -28,7 +28,7 @@ DS2 = (
 # About a fifth of DS1's N, S and V beats, and some of its few F and Q: every class on both sides.
 DS1_VALIDATION = ("101", "118", "205", "223")
 DS_NOTE = (
-    "de Chazal's DS1 (train; records 101, 118, 205 and 223 validate) and DS2 (test), without the "
+    "De Chazal's DS1 trains (records 101, 118, 205 and 223 validate) and DS2 tests, without the "
     "paced records 102, 104, 107 and 217. Records 201 (DS1) and 202 (DS2) are the same subject: "
     "the usual lists are kept, so one subject of 43 stands on both sides."
 )

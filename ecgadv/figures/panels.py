@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgadv.errors import EcgadvError
 from ecgadv.figures.citable import Saved, save
-from ecgadv.figures.style import WIDTH, look
+from ecgadv.figures.style import WIDTH, look, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,6 +119,7 @@ def panels(
         _dress(axis, heading if columns > 1 else "", data[x], area_to=area_to, root=root)
         if log:
             axis.set_xscale("log")
+            plain_log(axis.xaxis)
     for number in range(len(parts), rows * columns):
         axes.flat[number].set_visible(False)
         axes.flat[number - columns].tick_params(labelbottom=True)

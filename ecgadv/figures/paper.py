@@ -49,7 +49,7 @@ def printed(
                         time, base + values, **LOOKS[number], label=label if lead == "I" else None
                     )
                     if number == 0:
-                        axis.annotate(lead, (time[0], base + 0.5), fontsize=9)
+                        axis.annotate(lead, (time[0] + 0.06, base + 0.5), fontsize=9)
                     data["sheet"] += [title] * len(values)
                     data["curve"] += [label] * len(values)
                     data["lead"] += [lead] * len(values)

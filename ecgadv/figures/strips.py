@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.figures.style import WIDTH, look
+from ecgadv.figures.style import WIDTH, look, plain_log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,6 @@ def strips(rows: Mapping[str, np.ndarray], *, value: str) -> tuple[Figure, dict[
         EcgadvError: nothing to draw, or a value that a logarithm cannot take.
     """
     from matplotlib import pyplot as plt
-    from matplotlib.ticker import LogLocator, NullLocator
 
     values = [np.asarray(found, dtype=float) for found in rows.values()]
     if not values or any(not len(found) or not (found > 0).all() for found in values):
@@ -41,10 +40,7 @@ def strips(rows: Mapping[str, np.ndarray], *, value: str) -> tuple[Figure, dict[
         data["row"] += [label] * len(found)
         data[value] += found.tolist()
     axis.set_xscale("log")
-    # Plain numbers, no more than fit: powers of ten within less than two decades would collide.
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter("{x:g}")
+    plain_log(axis.xaxis)
     axis.set_yticks(range(len(rows)), [label.replace(", ", ",\n") for label in rows], fontsize=10)
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)

@@ -43,6 +43,18 @@ def style() -> None:
     matplotlib.rcParams.update(STYLE)
 
 
+def plain_log(axis: Any) -> None:
+    """Label a logarithmic axis of matplotlib by plain numbers, no more than fit.
+
+    Powers of ten within less than two decades would be one or two, or collide.
+    """
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:,g}")
+
+
 def look(index: int) -> dict[str, Any]:
     """Return colour, marker and dash of series number `index`, as keywords of `Axes.plot`.
 

@@ -21,9 +21,9 @@ class Table:
     """Named columns of equal length; a notebook cell that returns one shows it as a table.
 
     Args:
-        columns: heading to cells; a float is printed with `digits` decimals, None as an empty
-            cell, anything else as it is (MyST markdown). Without cells there is one row, which
-            says "not run".
+        columns: heading to cells; a float is printed with `digits` decimals, an integer with
+            commas, None as an empty cell, anything else as it is (MyST markdown). Without cells
+            there is one row, which says "not run".
         digits: decimals of floats.
     """
 
@@ -47,7 +47,9 @@ class Table:
     def _text(self, cell: Any) -> str:
         if cell is None:
             return ""
-        return f"{cell:.{self.digits}f}" if isinstance(cell, float) else str(cell)
+        if isinstance(cell, float):
+            return f"{cell:.{self.digits}f}"
+        return f"{cell:,}" if isinstance(cell, int) else str(cell)
 
     @staticmethod
     def _numeric(cells: Sequence[Any]) -> bool:
