@@ -75,13 +75,13 @@ def test_lines_are_the_rows_of_the_frame(frame):
 
 
 def test_lines_run_along_the_strength_too(frame):
-    some = frame[frame.eps == 0.1].assign(defense="nsr")
+    some = frame[frame.eps == 0.1].assign(defense="nsr", name="NSR, beta 0.4")
     several = pd.concat([some.assign(strength=s, value=s) for s in (0.4, 0.2)])
     data = pd.DataFrame(
         views.lines(several, x="strength", series="attack", panel="defense", what="Sweep").data
     )
     own = data[data.series == "authors' PGD"]
-    assert own["strength of undefended"].tolist() == [0.2, 0.2, 0.4, 0.4]
+    assert own["beta of NSR"].tolist() == [0.2, 0.2, 0.4, 0.4]
     assert isinstance(views.lines(some, x="strength", what="One strength"), NotRun)
 
 

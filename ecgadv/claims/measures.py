@@ -82,7 +82,7 @@ class Walks:
 
     @property
     def right(self) -> np.ndarray:
-        """Flags (S, 2, P) of classes read: as the original's; 255 where a pair was skipped."""
+        """Whether each example was read as the original's class (S, 2, P), 255 where skipped."""
         read = np.stack([self.a, self.b], axis=1)
         return np.where(read == NOT_ATTACKED, read, read == self.y).astype(np.uint8)
 

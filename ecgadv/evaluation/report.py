@@ -62,7 +62,7 @@ class Report:
 
     @property
     def failed(self) -> list[Indicator]:
-        """The indicators that speak against the attack: then accuracies are too high."""
+        """The indicators that speak against the attack, so that accuracies are too high."""
         return [indicator for indicator in self.indicators if indicator.failed]
 
     def level(self, eps: float) -> int:

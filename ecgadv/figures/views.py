@@ -59,7 +59,7 @@ def lines(
             drawn[said(of.iloc[0], series)] = _line(of.sort_values(x), x, look)
     first = frame.iloc[0]
     share = x == "eps" and first.unit not in names.words()["units"]
-    label = names.axis(first.unit) if x == "eps" else f"{x} of {first['name'].split(',')[0]}"
+    label = names.axis(first.unit) if x == "eps" else _strength(first["name"])
     fig, data = panels(parts, x=label, y=_axis(frame), area_to=area_to, root=share)
     ends = frame.loc[frame.groupby([series, panel], sort=False)[x].idxmax()]
     told = [
@@ -233,6 +233,12 @@ def sample(frame: DataFrame) -> str:
         f"{data}, {splits}, n = {n} test {about[0]['examples']}, {number} "
         f"seed{'s' * (number != '1')}, profile {profiles}"
     )
+
+
+def _strength(name: str) -> str:
+    """Return what the strength of a defense is, from its name: "beta of NSR"."""
+    defense, strength = name.split(", ")[:2]
+    return f"{strength.split()[0]} of {defense}"
 
 
 def _sentence(text: str) -> str:

@@ -88,7 +88,7 @@ class Result:
 
     @property
     def unit(self) -> str:
-        """What eps is in: the unit that all attacks have of their own, or that of the signal.
+        """The unit of eps, which all attacks have of their own, or else that of the signal.
 
         Empty where a record does not say.
         """
