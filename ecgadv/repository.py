@@ -26,7 +26,7 @@ def place(path: str | Path) -> Path:
         path: relative to the repository; an absolute one is returned as it is.
 
     Returns:
-        A relative path where there is one: pages that show it do not name this machine's folders.
+        A relative path where there is one, as pages that show it must not name these folders.
 
     Raises:
         EcgadvError: the package is installed without the repository.

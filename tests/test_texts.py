@@ -19,11 +19,18 @@ def test_a_difference_that_is_not_clear_reads_as_a_sentence(path):
         assert not going_on.search("".join(cell["source"]))
 
 
-def test_a_property_says_no_type_before_a_colon():
-    """Napoleon takes what stands before a colon in a property's first line for its type."""
+def documented():
+    """Yield each function and class of the package with its file's name and its docstring."""
     for path in sorted((ROOT / "ecgadv").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            decorators = map(ast.unparse, getattr(node, "decorator_list", []))
-            if any(name.endswith("property") for name in decorators):
-                line = (ast.get_docstring(node) or "").partition("\n")[0]
-                assert ": " not in line, f"{path.name}, {node.name}: {line}"
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                yield f"{path.name}, {node.name}", node, ast.get_docstring(node) or ""
+
+
+def test_a_sentence_before_a_colon_is_not_taken_for_a_type():
+    """Napoleon does so in the first line of a property and of what is returned."""
+    for where, node, text in documented():
+        if any(ast.unparse(name).endswith("property") for name in node.decorator_list):
+            assert ": " not in text.partition("\n")[0], where
+        returned = re.search(r"^Returns:\n +(.*)", text, re.MULTILINE)
+        assert not (returned and re.match(r"[A-Z]\w* [^:`]*:", returned[1])), where

@@ -35,7 +35,7 @@ def main(argv=None):
         argv: the arguments; those of the process if None.
 
     Returns:
-        The exit status: 0; 2 after one line on what failed; 130 if interrupted.
+        The exit status, 0, 2 after one line on what failed, or 130 if interrupted.
     """
     options = _parser().parse_args(argv)
     try:

@@ -11,7 +11,7 @@ def facts(dataset: data.Dataset, split: str) -> dict:
     """Return size, people and voltage of the test part of a split, as plain values.
 
     Returns:
-        Among them `unit_microvolts`: the 5th, 50th and 95th percentile of one unit in microvolts,
+        Among them `unit_microvolts`, the 5th, 50th and 95th percentile of one unit in microvolts,
         over all leads.
     """
     test = data.split(dataset, split).test

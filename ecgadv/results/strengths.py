@@ -22,7 +22,7 @@ def chosen(frame: DataFrame, planned: Mapping[str, Sequence[float]]) -> DataFram
         planned: defense to the strengths that the rule compares.
 
     Returns:
-        One row a defense and strength: `defense`, `strength`, `name`, `score`, `keys`, and
+        One row a defense and strength, with `defense`, `strength`, `name`, `score`, `keys`, and
         `chosen`, which is None until all strengths of the defense have their score.
 
     Raises:
