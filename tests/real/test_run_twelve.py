@@ -20,7 +20,11 @@ def plan():
         _, _, defense, variant = config.label.split("/")
         if defense in DEFENSES and variant == "faithful":
             schedule = replace(
-                config.schedule, epochs=2, warmup=int(defense != "ce"), epoch_share=0.05
+                config.schedule,
+                epochs=2,
+                warmup=int(defense != "ce"),
+                batch_size=4,
+                epoch_share=0.05,
             )
             attacks = [
                 replace(attack, eps=(0.01,), per_class=1, options=_few(attack.options))
