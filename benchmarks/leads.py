@@ -45,7 +45,7 @@ def leads(*, quick: bool) -> list[Row]:
 
 
 def _rounds(quick: bool) -> int:
-    return 1 if quick else 5
+    return 1 if quick else 3
 
 
 def _networks(options: dict) -> tuple[ResNet18a, peers.PlainResNet]:
