@@ -30,8 +30,9 @@ def plan():
                 replace(attack, eps=(0.01,), per_class=1, options=_few(attack.options))
                 for attack in config.attacks
             ]
-            made.append((replace(config, schedule=schedule, attacks=tuple(attacks)), 1))
-    return [(replace(config, experiment="real"), seeds) for config, seeds in made]
+            changes = {"schedule": schedule, "attacks": tuple(attacks), "experiment": "real"}
+            made.append((replace(config, **changes), 1))
+    return made
 
 
 def _few(options):

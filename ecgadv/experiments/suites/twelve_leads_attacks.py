@@ -1,5 +1,7 @@
 """What the networks of twelve leads are put through (PROTOCOLS 3.6)."""
 
+from dataclasses import replace
+
 from ecgadv.data.leads import EIGHT
 from ecgadv.experiments.config import Attack
 
@@ -39,21 +41,23 @@ def attacks_of(
 
 def one_lead(*, steps: int, per_class: int | None) -> tuple[Attack, ...]:
     """Return attacks that change one lead each, and one that changes all by the same steps."""
-    options = {"steps": steps, "relative_step": 0.1, "loss": "margin", "early_stop": True}
-    some = {"per_class": per_class, "masked": True, "nested": True}
     eps = (0.01, 0.03, 0.1, 0.3)
     each = [
-        Attack(f"lead-{name}", "pgd", eps, options, leads=(row,), **some)
+        replace(_margin(f"lead-{name}", eps, steps, per_class), leads=(row,))
         for row, name in enumerate(EIGHT)
     ]
-    return (*each, Attack("all-leads", "pgd", eps, options, **some))
+    return (*each, _margin("all-leads", eps, steps, per_class))
 
 
 def large_budget(*, steps: int, per_class: int | None) -> tuple[Attack, ...]:
-    """Return an attack that must break all: within the largest value any record is any other."""
+    """Return an attack that must break all: at eps 1 every record can be made one flat line."""
+    return (_margin("pgd-margin", (0.3, 1.0), steps, per_class),)
+
+
+def _margin(name: str, eps: tuple[float, ...], steps: int, per_class: int | None) -> Attack:
+    """Return PGD on the margin, from one start, with steps of a tenth of eps."""
     options = {"steps": steps, "relative_step": 0.1, "loss": "margin", "early_stop": True}
-    some = {"per_class": per_class, "masked": True, "nested": True}
-    return (Attack("pgd-margin", "pgd", (0.3, 1.0), options, **some),)
+    return Attack(name, "pgd", eps, options, per_class=per_class, masked=True, nested=True)
 
 
 def microvolts(*, steps: int, per_class: int | None) -> tuple[Attack, ...]:
