@@ -99,10 +99,8 @@ class Look:
         if isinstance(network, nn.Module):
             try:
                 training = copy.deepcopy(network).train()
-            except (
-                RuntimeError,
-                TypeError,
-            ):  # it cannot be copied: unknown, which counts as failed
+            except (RuntimeError, TypeError):
+                # It cannot be copied: unknown, which counts as failed.
                 return Indicator("read otherwise in training mode", math.nan, 0.5, 0)
             with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
