@@ -9,12 +9,11 @@ import tiny
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import evaluate as evaluation
 from ecgadv.experiments import whole
-from ecgadv.experiments.config import Attack, training_key
+from ecgadv.experiments.config import Attack
 from ecgadv.experiments.exposure import subset
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import Store
-from ecgadv.experiments.suites import paper_b
 from ecgadv.experiments.verify import verify
 from ecgadv.training import OutOfTime
 
@@ -87,13 +86,3 @@ def test_a_cascade_that_was_stopped_goes_on_where_it_was(made, beats, tmp_path, 
     for name, values in made[1].examples().items():
         np.testing.assert_array_equal(values, again.examples()[name])
     assert not list(tmp_path.glob("checkpoints/*/*"))
-
-
-def test_the_cascade_takes_the_weights_of_the_network_and_its_own_key():
-    plan = {config.label: config for config, _ in paper_b.paper()}
-    for label, config in plan.items():
-        if label.endswith("-standard"):
-            own = plan[label.removesuffix("-standard")]
-            assert training_key(config, 0, "data") == training_key(own, 0, "data")
-            assert (config.split, config.model, config.proof) == (own.split, own.model, ())
-    assert sum(label.endswith("-standard") for label in plan) == 21

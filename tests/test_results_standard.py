@@ -75,3 +75,30 @@ def test_networks_without_a_record_under_the_cascade_are_left_out(pair, monkeypa
     monkeypatch.setattr(standard, "networks", lambda *a, variant, **k: nets[variant])
     (found,) = standard.drops("paper-b", "paper", "pgd-100", eps=0.1, variant="faithful")
     assert found.standard.value == standard.drop(own, under, "pgd-100", eps=0.1).standard.value
+
+
+def test_gaps_stand_under_both_attacks_and_none_where_the_cascade_was_not_run(pair, monkeypatch):
+    own, under = pair
+    nets = {"faithful": {"ce": own, "nsr-0.4": own, "at-0.1": own}}
+    nets["faithful-standard"] = {"ce": under, "nsr-0.4": under}
+    monkeypatch.setattr(standard, "networks", lambda *a, variant, **k: nets[variant])
+    pairs = [("nsr-0.4", "ce"), ("at-0.1", "ce"), ("jacobian-0.9", "ce")]
+    both, half = standard.gaps(
+        "paper-b", "paper", "pgd-100", pairs=pairs, eps=0.1, variant="faithful"
+    )
+    # A network minus itself, on each seed and each bootstrap draw.
+    assert (both.paper.value, both.standard.low, both.standard.high) == (0, 0, 0)
+    assert half.standard is None and half.paper.value == 0
+
+
+def test_a_gap_is_the_first_minus_the_second_on_the_seeds_of_both(pair, tmp_path, monkeypatch):
+    own, under = pair
+    other = under_standard(tmp_path / "b", seed=2, held=[1] * 5 + [255] + [0] * 6, by=[255] * 12)
+    nets = {"faithful": {"ce": own, "nsr-0.4": own}}
+    nets["faithful-standard"] = {"ce": under, "nsr-0.4": Result((other,))}
+    monkeypatch.setattr(standard, "networks", lambda *a, variant, **k: nets[variant])
+    options = {"pairs": [("nsr-0.4", "ce")], "eps": 0.1, "variant": "faithful"}
+    (gap,) = standard.gaps("paper-b", "paper", "pgd-100", **options)
+    assert gap.standard.value == pytest.approx(1 / 3)  # all five of N, nothing of S and V
+    (gap,) = standard.gaps("paper-b", "paper", "pgd-100", balanced=False, **options)
+    assert gap.standard.value == pytest.approx(6 / 12)  # of every class as many as there are

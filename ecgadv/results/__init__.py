@@ -19,7 +19,7 @@ from ecgadv.results.paired import difference
 from ecgadv.results.records import PROFILES, Results, best, current, load, networks
 from ecgadv.results.runs import runs
 from ecgadv.results.signs import refuse, signs
-from ecgadv.results.standard import drops
+from ecgadv.results.standard import drops, gaps
 from ecgadv.results.strengths import chosen
 from ecgadv.results.subject import subject
 from ecgadv.results.submissions import submissions
@@ -40,6 +40,7 @@ __all__ = [
     "effects",
     "estimates",
     "examples",
+    "gaps",
     "load",
     "missing",
     "networks",

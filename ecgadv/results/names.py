@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgadv.errors import EcgadvError
+from ecgadv.experiments.suites.standard import STANDARD
 
 
 @functools.cache
@@ -31,7 +32,7 @@ def plain(
     said = _defense(kind, experiment)["words"].format(_number(strength) if strength else "")
     if kind == "at":
         said += words()["units"].get(unit, "")
-    changed = words()["variants"].get(experiment, {}).get(variant, {}).get("words")
+    changed = _variant(variant, experiment).get("words")
     return ", ".join(part for part in (said, changed) if part)
 
 
@@ -45,7 +46,7 @@ def rank(defense: str, experiment: str) -> tuple[int, float]:
 def look_of(defense: str, experiment: str, variant: str = "faithful") -> int:
     """Return the number of a defense's look, the same in all figures of its experiment."""
     kind, _, strength = defense.partition("-")
-    changed = words()["variants"].get(experiment, {}).get(variant, {})
+    changed = _variant(variant, experiment)
     about = _defense(kind, experiment)
     return changed.get("look", about.get("looks", {}).get(strength, about["look"]))
 
@@ -85,6 +86,12 @@ def _defense(kind: str, experiment: str) -> dict[str, Any]:
     if kind not in listed:
         raise EcgadvError(f"no defense {kind!r} in {experiment}; choose one of {list(listed)}")
     return listed[kind]
+
+
+def _variant(variant: str, experiment: str) -> dict[str, Any]:
+    """Return what is said of a variant; under the standard cascade the network is the same."""
+    network = variant.removesuffix(f"-{STANDARD}")
+    return words()["variants"].get(experiment, {}).get(network, {})
 
 
 def _number(strength: str) -> str:

@@ -2,6 +2,7 @@
 
 from ecgadv.experiments.config import Config, Defense, Plan
 from ecgadv.experiments.suites.paper_a_networks import Maker, attacks_of, defenses_of
+from ecgadv.experiments.suites.standard import under_standard
 from ecgadv.training import Schedule
 
 COPIES = (1, 2, 1, 6)  # of N, AF, O and noise in the authors' training list (PROTOCOLS 2.1)
@@ -15,6 +16,9 @@ DIFFERS = (
 )
 HALF = "the weights are kept, and evaluated, in half precision; training in bf16 arithmetic"
 LAST = "a tenth of the training records validate; the last epoch is kept, none is selected"
+
+# The standard cascade is long, so that it meets fewer records.
+STANDARD_EPS, STANDARD_RECORDS = (5.0, 10.0, 25.0), 25  # uV; of each class
 
 ONE_CYCLE = {"optimizer": "adam", "rate": "one-cycle", "sampler": "natural"}
 
@@ -30,6 +34,13 @@ def undefended(profile: str, *, dataset: str = "challenge-2017", **fields) -> Co
         defense=Defense("cross-entropy"),
         **fields,
     )
+
+
+def _planned(configs: list[Config], seeds: int) -> Plan:
+    """Return the plan of these networks, then of each under the standard cascade."""
+    cascade = {"per_class": STANDARD_RECORDS, "masked": True}
+    under = [under_standard(config, STANDARD_EPS, **cascade) for config in configs]
+    return [(config, seeds) for config in (*configs, *under)]
 
 
 def paper() -> Plan:
@@ -52,7 +63,7 @@ def paper() -> Plan:
         half=True,
         differs=(*DIFFERS, HALF),
     )
-    return [(config, 3) for config in defenses_of(Maker(base))]
+    return _planned(defenses_of(Maker(base)), 3)
 
 
 def short() -> Plan:
@@ -81,7 +92,7 @@ def short() -> Plan:
             "instead of 50 and 8,000",
         ),
     )
-    return [(config, 1) for config in defenses_of(Maker(base))]
+    return _planned(defenses_of(Maker(base)), 1)
 
 
 def compact() -> Plan:
@@ -109,7 +120,7 @@ def compact() -> Plan:
     )
     further = Schedule(epochs=1, batch_size=16, learning_rate=1e-3, copies=COPIES, **ONE_CYCLE)
     make = Maker(base, steps=(2, 2), sizes={"step": 2.5}, further=further)
-    return [(config, 4) for config in defenses_of(make)]
+    return _planned(defenses_of(make), 4)
 
 
 def demo() -> Plan:

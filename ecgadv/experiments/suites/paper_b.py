@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ecgadv.experiments.config import Attack, Config, Defense, Plan
+from ecgadv.experiments.suites.standard import under_standard
 from ecgadv.training import Schedule
 
 # Paper B's noise levels on MIT-BIH, in units of the per-beat range (PROTOCOLS 3.5).
@@ -175,6 +176,7 @@ def config_of(
 # The authors' PGD attacks every test beat. SAP (300 steps a level) and our stronger attacks take so
 # many of each class: class-balanced and natural accuracy stay unbiased, their intervals widen.
 COSTLY_SUBSET = 400
+CNN_SUBSET = 100  # of the standard cascade on the residual network
 
 
 # What no run of ours on MIT-BIH can share with paper B, whatever the profile.
@@ -215,21 +217,6 @@ def masked(config: Config) -> Config:
     )
 
 
-def standard(config: Config) -> Config:
-    """Return the same network under the cascade of `ecgadv.evaluate`, on the beats that SAP meets.
-
-    Its threat is that of the authors' PGD: within [0, 1], the padding included. The label's variant
-    gets "-standard".
-    """
-    return replace(
-        config,
-        label=f"{config.label}-standard",
-        attacks=(Attack("standard", "standard", PROOF_EPS, per_class=COSTLY_SUBSET),),
-        proof=(),
-        proof_per_class=None,
-    )
-
-
 def log_network() -> Config:
     """Return the network of the log in the authors' code, under that log's attack.
 
@@ -261,9 +248,11 @@ def paper() -> Plan:
     every = (*own, *strangers, *swept, *repaired)
     plan = [(config, 3) for config in every]
     plan += [(masked(config), 3) for config in (*own, *repaired)]
-    plan += [(standard(config), 3) for config in every]
+    plan += [(under_standard(c, PROOF_EPS, per_class=COSTLY_SUBSET), 3) for c in every]
     plan.append((log_network(), 3))
-    plan += [(config_of("paper", cnn, *d), 3) for d in defenses_of(cnn)]
+    convolutional = [config_of("paper", cnn, *d) for d in defenses_of(cnn)]
+    plan += [(config, 3) for config in convolutional]
+    plan += [(under_standard(c, PROOF_EPS, per_class=CNN_SUBSET), 3) for c in convolutional]
     return plan
 
 
@@ -283,7 +272,7 @@ def compact() -> Plan:
             "attacks on 150 test beats of each class instead of all",
         )
         plan.append((replace(config, model_options={"width": 16}, differs=differs), 2))
-    return plan
+    return plan + [(under_standard(c, PROOF_EPS, per_class=CNN_SUBSET), 2) for c, _ in plan]
 
 
 def demo() -> Plan:

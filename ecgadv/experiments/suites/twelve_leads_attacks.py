@@ -9,6 +9,7 @@ EPS = (0.001, 0.003, 0.005, 0.007, 0.01, 0.03, 0.05, 0.1)  # shares of each lead
 NOISE_EPS = (*EPS, 0.2, 0.3, 0.4, 0.5, 0.6)  # all of EPS, so that the worst case has it, too
 MICROVOLTS = (5.0, 10.0, 25.0, 50.0)
 TUNING_EPS = (0.003, 0.01, 0.03)
+STANDARD_EPS = (0.01, 0.03, 0.1)  # of the standard cascade
 
 
 def attacks_of(
