@@ -28,16 +28,17 @@ def drops(found: Sequence[Drop], *, paper: str = "authors' PGD") -> Table:
     )
 
 
-def gaps(found: Sequence[Gap], *, paper: str = "authors' PGD") -> Table:
+def gaps(found: Sequence[Gap], *, paper: str = "authors' PGD", head: str = "defense") -> Table:
     """Return a row for each pair of networks: the first minus the second under both attacks.
 
     Args:
         found: of `results.gaps`.
         paper: the paper's attack in words.
+        head: what the rows are.
     """
     # One side is the same throughout, and the text says which: the other names the row.
     firsts, seconds = [gap.name for gap in found], [gap.other for gap in found]
-    columns = {"defense": seconds if len(set(firsts)) == 1 < len(found) else firsts}
+    columns = {head: seconds if len(set(firsts)) == 1 < len(found) else firsts}
     sides = {paper: [gap.paper for gap in found], "standard": [gap.standard for gap in found]}
     for said, side in sides.items():
         columns[said] = [f"{gap:points i}" if gap else NOT_RUN for gap in side]
