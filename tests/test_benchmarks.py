@@ -144,8 +144,31 @@ def test_training(monkeypatch):
 
 def test_preparing_without_recordings_says_where_it_looked(tmp_path, monkeypatch):
     monkeypatch.delenv("ECGADV_TEST_PHYSIONET", raising=False)
-    (row,) = preparing.preparing(quick=False)
-    assert "no recordings in" in row.not_run and str(tmp_path) in row.not_run
+    for row in preparing.preparing(quick=False):
+        assert "no recordings in" in row.not_run and str(tmp_path) in row.not_run
+
+
+def test_what_all_of_cpsc2018_takes_is_a_line_through_a_part_and_half_of_it(tmp_path, monkeypatch):
+    folder = tmp_path / "training/cpsc_2018/g1"
+    folder.mkdir(parents=True)
+    for number in range(1, 102):
+        for suffix in (".hea", ".mat"):
+            (folder / f"A{number:04}{suffix}").touch()
+    counted = []
+
+    def measured(name, raw):
+        records = len(list(raw.glob("training/cpsc_2018/g1/*.hea")))
+        assert records == len(list(raw.glob("training/cpsc_2018/g1/*.mat")))
+        counted.append(records)
+        return 2 + 0.01 * records, 200 + 0.5 * records
+
+    monkeypatch.setattr(preparing, "_measured", measured)
+    seconds, megabytes = preparing._extrapolated("cpsc2018", tmp_path)
+    assert set(counted) == {51, 101} and len(counted) == 10
+    assert seconds.ours == pytest.approx(2 + 0.01 * 6877)
+    assert megabytes.ours == pytest.approx(200 + 0.5 * 6877)
+    assert megabytes.ratio == pytest.approx(4000 / megabytes.ours)
+    assert "extrapolated from 101" in seconds.what
 
 
 def test_a_row_tells_all_in_one_line():
