@@ -270,6 +270,16 @@ def test_the_network_is_left_as_it_was():
         assert torch.equal(value, before[name])
 
 
+def test_a_network_that_writes_to_its_input_is_measured_as_one_that_does_not():
+    def writing(x):
+        x *= 3
+        return Flat()(x)
+
+    report, pure = evaluate(writing), evaluate(lambda x: Flat()(3 * x))
+    np.testing.assert_array_equal(report.breaker, pure.breaker)
+    np.testing.assert_array_equal(report.smallest, pure.smallest)
+
+
 def test_a_network_made_in_inference_mode_is_told():
     with torch.inference_mode():
         network = Flat()

@@ -107,7 +107,8 @@ class Cascade:
             self._attack(step, level, number, threat, np.flatnonzero(left))
         except NoGradientError as error:
             self.flags[number, level] = NOT_ATTACKED
-            self.notes.append(f"{step.name} did not run: {error}")
+            note = f"{step.name} did not run: {error}"
+            self.notes += [note] * (note not in self.notes)  # once, not for each level
         passes = np.subtract(self.subject.network.passes, before)
         self.spent[number, level] = [*passes, time.perf_counter() - began]
 
@@ -128,7 +129,8 @@ class Cascade:
             x_adv = examples.made(x_adv, x)
             local.check(x_adv, x, mask, tol=BUDGET_TOLERANCE)
             with frozen(s.network), torch.no_grad():
-                logits = forward(s.network, x_adv, mask)
+                # A copy: the example is still to be measured, and a network may write to its input.
+                logits = forward(s.network, x_adv.clone(), mask)
             if bool(logits.isnan().any()):
                 raise EcgadvError(f"NaN logits under {step.name}; check the network's weights")
             share = s.threats[-1].take(part).share(x_adv, x)
