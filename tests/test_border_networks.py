@@ -3,6 +3,8 @@
 import copy
 import functools
 import threading
+from collections import OrderedDict
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -18,10 +20,18 @@ def plain(x):
     return FLAT.head(x.flatten(-2))
 
 
+class Answer(NamedTuple):
+    loss: int
+    logits: torch.Tensor
+
+
 ANSWERS = {
     "a tuple": (lambda z: (z, z), r"returned a tuple; .* network\(x\)\[0\]"),
     "a dict": (lambda z: {"logits": z}, r"returned a dict; .* network\(x\)\['logits'\]"),
-    "a list": (lambda z: [z], "returned a list"),
+    "a dict of another key": (lambda z: {"out": z}, r"network\(x\)\['out'\]"),
+    "a dict of another class": (lambda z: OrderedDict(logits=z), r"network\(x\)\['logits'\]"),
+    "a named tuple": (lambda z: Answer(0, z), r"returned a Answer; .* network\(x\).logits"),
+    "a list": (lambda z: [z], r"returned a list; .* network\(x\)\[0\]"),
     "nothing": (lambda z: None, "returned a NoneType"),
     "NumPy": (lambda z: z.detach().numpy(), "returned a ndarray"),
     "one logit": (lambda z: z[..., :1], r"of shape \(4, 1\) .* torch.stack\(\[0 \* z, z\], -1\)"),
@@ -74,6 +84,10 @@ def test_a_squeezed_batch_of_one_is_told_in_one_line():
         (lambda x: plain(x.detach()), "no gradient to its input"),
         (torch.no_grad()(plain), "no gradient to its input"),
         (lambda x: torch.from_numpy(plain(x).detach().numpy()), "no gradient to its input"),
+        (lambda x: plain(torch.from_numpy(x.numpy())), "no gradient to its input"),
+        (nn.Sequential(nn.Flatten(), nn.LazyLinear(3)), "lazy layers .* run it once"),
+        (Flat, "the network is the class Flat; give a network of it"),
+        (FLAT.state_dict(), "the network is a OrderedDict; give a module"),
         (lambda x: torch.zeros(len(x), 3, requires_grad=True), "no gradient to its input"),
     ],
 )

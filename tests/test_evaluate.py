@@ -199,6 +199,13 @@ def test_masks_and_budgets_of_any_shape():
     [
         ({"model": lambda x: Flat()(x)[:, :1]}, r"torch.stack\(\[0 \* z, z\], -1\)"),
         ({"model": "mlp"}, "the network is 'mlp'"),
+        ({"model": Flat}, "the network is the class Flat"),
+        (
+            {"model": nn.Linear(1, 3)},
+            r"fails on .* of shape \(40, 1, 20\) \(mat1 .*network\(x.mT\)",
+        ),
+        ({"model": lambda x, age: x}, "missing 1 required .*wrap the network in a function of x"),
+        ({"model": lambda x: {}["a"]}, r"fails on .* \('a'\); x is \(examples, leads, time\)"),
         ({"model": lambda x: (Flat()(x),)}, r"returned a tuple"),
         ({"y": Y[:, None]}, r"label of shape \(40, 1\)"),
         ({"y": Y + 9}, "the network has 3 classes"),

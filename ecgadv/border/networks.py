@@ -6,7 +6,7 @@ frozen script.
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -15,6 +15,10 @@ from torch import Tensor, nn
 from ecgadv.border.signals import labels_fit
 from ecgadv.errors import EcgadvError, NoGradientError
 
+NO_GRADIENT = (
+    "the network's logits have no gradient to its input, as after detach(), no_grad() or "
+    "NumPy; let it compute with tensors throughout, or use spsa or boundary"
+)
 _holders: dict[int, int] = {}  # id of a module that is held still -> the thread that does
 _lock = threading.Lock()
 
@@ -26,7 +30,13 @@ def forward(model: Callable, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     if type(model) is Network:
         return model(x, mask)
-    logits = model(x, mask=mask) if getattr(model, "uses_mask", False) else model(x)
+    try:
+        logits = model(x, mask=mask) if getattr(model, "uses_mask", False) else model(x)
+    except RuntimeError as error:
+        known = explained(model, x, error)
+        if known is None:
+            raise
+        raise known from error
     if (
         not isinstance(logits, Tensor)
         or logits.shape[:-1] != x.shape[:-2]
@@ -57,13 +67,7 @@ class Network:
             return forward(self.model, x.clone() if self.in_place else x, mask)
         copy = x.clone()
         version = copy._version
-        try:
-            logits = forward(self.model, copy, mask)
-        except RuntimeError as error:
-            reason = _mismatch(self.model, x, str(error))
-            if reason is None:
-                raise
-            raise EcgadvError(reason) from error
+        logits = forward(self.model, copy, mask)
         self.asked, self.in_place = True, copy._version != version
         if self.wait or not x.is_cuda:
             # The version misses what is written through .data or NumPy.
@@ -79,6 +83,10 @@ def attacked(
 ) -> Iterator[Network]:
     """Hold a network still and hand it out as a `Network`, whatever mode of autograd is on."""
     tensors = [*model.parameters(), *model.buffers()] if isinstance(model, nn.Module) else []
+    if any(nn.parameter.is_lazy(tensor) for tensor in tensors):
+        raise EcgadvError(
+            "the network has lazy layers whose shape is not known yet; run it once on examples"
+        )
     if any(tensor.is_inference() for tensor in tensors):
         raise EcgadvError(
             "the network was made in torch.inference_mode(), where nothing ever has a gradient; "
@@ -109,8 +117,7 @@ def frozen(model: Callable, *, train_mode: bool = False) -> Iterator[Callable]:
     Raises EcgadvError for what cannot be called, and while another thread holds the network, or a
     part of it.
     """
-    if not callable(model):
-        raise EcgadvError(f"the network is {model!r}; give a module or a function of x")
+    called(model)
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
     held = _hold(model, modules)
     try:
@@ -135,6 +142,17 @@ def frozen(model: Callable, *, train_mode: bool = False) -> Iterator[Callable]:
         with _lock:
             for key in held:
                 del _holders[key]
+
+
+def called(model: Callable) -> None:
+    """Raise EcgadvError for what is no network: a word, mere weights, a class of networks."""
+    if not callable(model):
+        shown = repr(model) if isinstance(model, str | None) else f"a {type(model).__name__}"
+        raise EcgadvError(f"the network is {shown}; give a module or a function of x")
+    if isinstance(model, type):
+        raise EcgadvError(
+            f"the network is the class {model.__name__}; give a network of it, with its weights"
+        )
 
 
 def _hold(model: Callable, modules: list[nn.Module]) -> list[int]:
@@ -166,10 +184,7 @@ def gradient_to(x: Tensor, logits: Tensor, weights: Tensor) -> Tensor:
     if logits.requires_grad:
         (gradient,) = torch.autograd.grad(logits, x, weights, allow_unused=True)
     if gradient is None:
-        raise NoGradientError(
-            "the network's logits have no gradient to its input, as after detach(), no_grad() or "
-            "NumPy; let it compute with tensors throughout, or use spsa or boundary"
-        )
+        raise NoGradientError(NO_GRADIENT)
     return gradient
 
 
@@ -211,10 +226,9 @@ def _misfit(logits, x: Tensor) -> str:
     """Say what a network answered instead of logits, and how to mend it."""
     wanted = f"(..., {x.shape[-3]}, K) with K of at least 2, one row for each sample"
     if not isinstance(logits, Tensor):
-        wrap = {tuple: "network(x)[0]", dict: "network(x)['logits']"}.get(type(logits), "logits")
         return (
             f"the network returned a {type(logits).__name__}; it must return logits {wanted}: "
-            f"wrap it in a function that returns {wrap}"
+            f"wrap it in a function that returns {_inside(logits)}"
         )
     found = f"the network returned {logits.dtype} of shape {tuple(logits.shape)} for x of shape "
     found += f"{tuple(x.shape)}; it must return floats {wanted}"
@@ -228,11 +242,29 @@ def _misfit(logits, x: Tensor) -> str:
     return found
 
 
-def _mismatch(model: Callable, x: Tensor, error: str) -> str | None:
-    """Say if x and the network differ in device or type, where that explains an error."""
-    device, dtype = home(model)
-    if device is not None and device != x.device and "device" in error:
-        return f"x is on {x.device} and the network on {device}; give x.to({str(device)!r})"
-    if dtype is not None and dtype != x.dtype and "type" in error:
-        return f"x is {x.dtype} and the network {dtype}; give both alike, such as x.to({dtype})"
+def _inside(answer) -> str:
+    """Say where in a network's answer its logits are likely to be."""
+    if hasattr(answer, "logits"):  # as those of transformers and named tuples
+        return "network(x).logits"
+    if isinstance(answer, Mapping):
+        key = next((k for k in ("logits", *answer) if k in answer), "logits")
+        return f"network(x)[{key!r}]"
+    if isinstance(answer, tuple | list):
+        return "network(x)[0]"
+    return "logits"
+
+
+def explained(model: Callable, x: Tensor, error: Exception) -> EcgadvError | None:
+    """Return what to raise for a network's own error, or None if that says it best."""
+    text, (device, dtype) = str(error), home(model)
+    if "numpy()" in text and "requires grad" in text:
+        return NoGradientError(NO_GRADIENT)
+    if device is not None and device != x.device and "device" in text:
+        return EcgadvError(
+            f"x is on {x.device} and the network on {device}; give x.to({str(device)!r})"
+        )
+    if dtype is not None and dtype != x.dtype and "type" in text:
+        return EcgadvError(
+            f"x is {x.dtype} and the network {dtype}; give both alike, such as x.to({dtype})"
+        )
     return None

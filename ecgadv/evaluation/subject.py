@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ecgadv.attacks.gradient import misread
 from ecgadv.border import arrays, examples, options, signals
-from ecgadv.border.networks import attacked
+from ecgadv.border.networks import attacked, called, explained
 from ecgadv.border.signals import SIGN
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.robustness import predict
@@ -26,8 +26,7 @@ class Counted(nn.Module):
 
     def __init__(self, model: Callable):
         super().__init__()
-        if not callable(model):
-            raise EcgadvError(f"the network is {model!r}; give a module or a function of x")
+        called(model)
         self.model = model
         self.uses_mask = getattr(model, "uses_mask", False)
         self.training = getattr(model, "training", False)
@@ -35,13 +34,30 @@ class Counted(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.passes[0] += len(x)
-        logits = self.model(x, mask=mask) if self.uses_mask else self.model(x)
+        try:
+            logits = self.model(x, mask=mask) if self.uses_mask else self.model(x)
+        except EcgadvError:
+            raise
+        except Exception as error:  # a stranger's network raises whatever it likes
+            raise explained(self.model, x, error) or EcgadvError(_failed(x, error)) from error
         if isinstance(logits, Tensor) and logits.requires_grad:
             logits.register_hook(self._count)
         return logits
 
     def _count(self, gradient: Tensor) -> None:
         self.passes[1] += len(gradient)
+
+
+def _failed(x: Tensor, error: Exception) -> str:
+    """Say that a network cannot read x, and what may help."""
+    mend = (
+        "x is (examples, leads, time): wrap the network in a function of x alone that gives it "
+        "what it takes, such as lambda x: network(x.mT) for (examples, time, leads)"
+    )
+    if isinstance(error, torch.OutOfMemoryError):
+        mend = "give a smaller batch_size"
+    said = " ".join(str(error).split()) or type(error).__name__
+    return f"the network fails on {x.dtype} of shape {tuple(x.shape)} ({said[:200]}); {mend}"
 
 
 @dataclass
