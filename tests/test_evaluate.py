@@ -127,7 +127,7 @@ def three_labels():
     return network, y, far
 
 
-@pytest.mark.parametrize("success", ["any", "exact", 0, 2])
+@pytest.mark.parametrize("success", ["any", "exact", 0, np.int64(2)])
 def test_several_labels_at_once(success):
     network, y, far = three_labels()
     hit = (network(X).detach().numpy() > 0) == y
@@ -164,6 +164,8 @@ FORMS = {
     "strides": (X.numpy()[::-1].copy()[::-1], Y.tolist(), {}),
     "a table": (pandas.DataFrame(X[:, 0].numpy()), pandas.Series(Y.numpy()), {}),
     "eps as an array": (X, Y, {"eps": np.array(EPS[::-1])}),
+    "a masked array without a mask": (np.ma.array(X.numpy()), np.ma.array(Y.numpy()), {}),
+    "float32 levels": (X, Y, {"eps": np.array(EPS, np.float32)}),
     "NumPy integers": (X, Y, {"batch_size": np.int64(256), "seed": np.int64(0)}),
 }
 
@@ -175,7 +177,8 @@ def test_input_of_any_form_gives_the_same(form, plain):
     with torch.inference_mode():
         report = evaluate(network, x, y, **options)
     np.testing.assert_array_equal(report.breaker, plain.breaker)
-    np.testing.assert_allclose(report.smallest, plain.smallest)
+    np.testing.assert_allclose(report.smallest, plain.smallest, rtol=1e-6)
+    np.testing.assert_array_equal(report.held(EPS[0]), plain.held(EPS[0]))
 
 
 def test_masks_and_budgets_of_any_shape():
@@ -225,9 +228,28 @@ def test_masks_and_budgets_of_any_shape():
         ({"attacks": [fgsm, fgsm]}, "each with a name of its own"),
         ({"attacks": []}, "give at least one"),
         ({"attacks": [3]}, "attack 3; give a name, a function, or a pair of both"),
+        ({"attacks": fgsm}, "attacks is a single function; give a list of them"),
+        ({"attacks": None}, "attacks is None; give a list"),
+        ({"surrogates": nn.Sequential(Flat())}, "surrogates is a single Sequential; give a list"),
+        ({"attacks": [fmn]}, "attack 'fmn': missing .* 'steps'; .* functools.partial"),
+        ({"attacks": [lambda *all_four: X]}, "unexpected keyword argument 'mask'; it is called as"),
         ({"attacks": ["sap"], "norm": "l2"}, "no attack 'sap'"),
         ({"groups": [1, 2]}, "2 groups for 40 examples"),
+        ({"groups": np.r_[np.nan, np.ones(39)]}, "groups hold nan for 1 of 40 examples"),
+        ({"groups": [None, *"a" * 39]}, "groups hold None for 1 of 40"),
         ({"unit_mv": [1.0, 2.0]}, r"unit_mv of shape \(2,\) for 40 examples"),
+        ({"unit_mv": np.inf}, "unit_mv of shape .* give the millivolts"),
+        ({"unit": "mV", "unit_mv": 2.0}, "unit 'mV' and unit_mv 2.0 contradict; give one"),
+        ({"classes": ["N", "V"]}, r"classes is \['N', 'V'\]; give a list of 3 names"),
+        ({"classes": "NSV"}, "classes is 'NSV'; give a list of 3 names"),
+        ({"classes": 3}, "classes is 3; give a list of 3 names"),
+        ({"x": np.ma.masked_greater(X.numpy(), 1)}, "examples is a masked array"),
+        ({"x": X.to_sparse()}, "torch.sparse_coo; give"),
+        ({"y": np.full(40, 2**63, np.uint64)}, r"give whole numbers below 2\*\*63"),
+        ({"y": np.full(40, 1e30)}, r"holds 1e\+30; give whole numbers below"),
+        ({"eps": 10**400}, "eps is 1000.*; give a number"),
+        ({"folder": __file__}, "test_evaluate.py is a file; give a folder"),
+        ({"success": None}, "success is None"),
         ({"x": X * torch.nan}, "x holds 800 values that are not finite"),
         ({"mask": torch.arange(3) < 2}, r"mask is torch.bool of shape \(40, 1, 3\)"),
         ({"seed": -1}, "seed is -1"),
@@ -246,6 +268,11 @@ def test_a_report_is_kept_and_read(tmp_path, plain):
     content[100] ^= 1
     (tmp_path / "report.npz").write_bytes(content)
     refused("is no report that can be read", Report.load, tmp_path / "report.npz")
+
+
+def test_a_level_that_is_none_is_told(plain):
+    for eps in (0.3, "0.05"):
+        refused("no level of eps .*; choose one of", plain.held, eps)
 
 
 def test_an_interrupted_evaluation_goes_on(tmp_path, plain):

@@ -90,6 +90,10 @@ PLANTED = {
         lambda f, x: f(nn.functional.dropout(x, 0.2, training=True)),
         "answers differ when asked twice",
     ),
+    "batch statistics at test time": (
+        lambda f, x: f((x - x.mean((0, 2), keepdim=True)) / x.std()),
+        "answers differ when asked twice",
+    ),
     "smoothing at test time": (
         lambda f, x: f(x + 0.3 * torch.randn_like(x)),
         "answers differ when asked twice",

@@ -10,6 +10,8 @@ from ecgadv.errors import EcgadvError
 BROKEN, HELD, NOT_ATTACKED = 0, 1, 255
 OWNED = ("C", "W")  # contiguous and writable, as torch wants what it shares with NumPy
 
+TOO_LARGE = np.float64(2**63)  # for int64
+
 
 def array(name: str, values) -> np.ndarray:
     """Return values as an array in this machine's byte order, from whatever device."""
@@ -17,6 +19,8 @@ def array(name: str, values) -> np.ndarray:
         found = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (TypeError, ValueError) as error:
         raise EcgadvError(f"{name}: {str(error).splitlines()[0]}; give an array") from None
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise EcgadvError(f"{name} is a masked array, whose mask would be lost; fill it first")
     if found.dtype.kind not in "biuf":
         raise EcgadvError(f"{name} holds {found.dtype}; give numbers")
     return found.astype(found.dtype.newbyteorder("="), copy=False)
@@ -29,6 +33,9 @@ def whole(name: str, values) -> np.ndarray:
         odd = ~np.isfinite(found) | (found != np.round(found))
         if odd.any():
             raise EcgadvError(f"{name} holds {found[odd][0]}; give whole numbers")
+    large = np.abs(found) >= TOO_LARGE if found.dtype.kind in "fu" else np.False_
+    if large.any():
+        raise EcgadvError(f"{name} holds {found[large][0]}; give whole numbers below 2**63")
     return np.ascontiguousarray(found, np.int64).reshape(found.shape)
 
 

@@ -1,5 +1,6 @@
 """Examples of an evaluation: as handed in, which are attacked, and what an attack made of them."""
 
+import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -24,9 +25,11 @@ def examples(model: Callable, x: Array, mask: Array | None) -> tuple[Tensor, Ten
         found = array("examples", x)
         wide = found.dtype.kind != "f" or found.dtype.itemsize > 4
         x = torch.from_numpy(np.require(found, np.float32 if wide else None, OWNED))
-    if x.is_complex() or x.dtype == torch.bool or x.dim() != 3 or 0 in x.shape:
+    kind = x.dtype if x.layout == torch.strided else x.layout
+    real = not x.is_complex() and x.dtype != torch.bool and x.layout == torch.strided
+    if not real or x.dim() != 3 or 0 in x.shape:
         raise EcgadvError(
-            f"examples of shape {tuple(x.shape)}, {x.dtype}; give at least one, floats (N, C, L)"
+            f"examples of shape {tuple(x.shape)}, {kind}; give at least one, floats (N, C, L)"
         )
     x = x.detach().to(stated or (x.dtype if x.is_floating_point() else torch.float32))
     return x, None if mask is None else _mask(mask, x)
@@ -57,6 +60,21 @@ def candidates(values: Array | None, n: int) -> Tensor:
         wrong = found[0] if found[0] < 0 else found[-1]
         raise EcgadvError(f"candidate {wrong} is out of range; indices run from 0 to {n - 1}")
     return torch.from_numpy(found)
+
+
+def called_alike(name: str, attack: Callable) -> None:
+    """Raise EcgadvError for an attack that cannot be called as all are."""
+    if not callable(attack):
+        raise EcgadvError(f"the attack is {attack!r}; give a function, such as attacks.fgsm")
+    try:
+        inspect.signature(attack).bind(None, None, None, None, mask=None, generator=None)
+    except TypeError as error:
+        raise EcgadvError(
+            f"attack {name!r}: {error}; it is called as attack(model, x, y, threat, mask=..., "
+            "generator=...): give what else it needs by functools.partial"
+        ) from None
+    except ValueError:
+        pass  # written in C, it shows no signature
 
 
 def made(x_adv, x: Tensor) -> Tensor:

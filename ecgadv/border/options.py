@@ -64,7 +64,13 @@ def generator(value) -> torch.Generator | None:
 
 
 def _is_number(value) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
+    return True
 
 
 def _tensor(name: str, value) -> Tensor:

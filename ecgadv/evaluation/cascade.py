@@ -180,6 +180,8 @@ class Cascade:
 
     def _go_on(self, folder: Path, key: str) -> None:
         path = folder / KEPT
+        if folder.exists() and not folder.is_dir():
+            raise EcgadvError(f"{folder} is a file; give a folder")
         if not path.exists():
             return
         try:

@@ -1,12 +1,13 @@
 """`ecgadv.evaluate`: one call that says how robust a network is, and whether to believe it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ecgadv.border import options
+from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import suite
 from ecgadv.evaluation.cascade import Cascade
 from ecgadv.evaluation.report import Report
@@ -69,11 +70,14 @@ def evaluate(
     Raises EcgadvError for whatever does not fit, in one line.
     """
     seed = options.whole("seed", seed, least=0)
+    if not isinstance(success, str):
+        success = options.whole("success", success, least=0)
     with torch.inference_mode(False), torch.no_grad():
         about = {"low": low, "high": high, "unit": unit, "unit_mv": unit_mv, "mask": mask}
         about |= {"task": task, "success": success, "groups": groups, "batch_size": batch_size}
         found = subject(model, x, y, eps=eps, norm=norm, **about)
         k = found.logits.shape[1]
+        names = _names(classes, k)
         steps = suite.steps(attacks, k, norm=norm, signs=found.signs, surrogates=surrogates)
         cascade = Cascade(found, steps, seed=seed)
         report, close = _progress(progress)
@@ -82,10 +86,18 @@ def evaluate(
         finally:
             close()
         indicators = symptoms(cascade)
-    names = [str(n) for n in (classes if classes is not None else range(k))]
     about = {"norm": norm, "unit": unit, "task": task, "success": success, "seed": seed}
     about |= {"attacks": [s.name for s in steps], "notes": cascade.notes, "classes": names}
     return _report(found, cascade, indicators, about)
+
+
+def _names(classes, k: int) -> list[str]:
+    """Return what the k classes are called."""
+    listed = isinstance(classes, Iterable) and not isinstance(classes, str)
+    names = [str(n) for n in (classes if listed else range(k))]
+    if len(names) != k or not (listed or classes is None):
+        raise EcgadvError(f"classes is {classes!r}; give a list of {k} names, one for each logit")
+    return names
 
 
 def _report(found: Subject, cascade: Cascade, indicators, about: dict) -> Report:

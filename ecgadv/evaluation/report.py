@@ -1,7 +1,10 @@
 """What `evaluate` found: numbers with intervals, tables, and a file to keep."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
+from functools import partial
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -67,10 +70,12 @@ class Report:
 
     def level(self, eps: float) -> int:
         """Return the number of a level of eps; EcgadvError if there is none."""
-        found = np.flatnonzero(np.isclose(self.eps, eps, rtol=1e-9, atol=0))
-        if not len(found):
+        # A level may have been a float32, which rounds by as much.
+        near = partial(math.isclose, eps if isinstance(eps, Real) else math.nan, rel_tol=1e-7)
+        found = [number for number, level in enumerate(self.eps) if near(level)]
+        if not found:
             raise EcgadvError(f"no level of eps {eps!r}; choose one of {self.eps.tolist()}")
-        return int(found[0])
+        return found[0]
 
     def held(self, eps: float | None = None) -> np.ndarray:
         """Return flags uint8 (N,) in the worst case at a level, or without an attack."""

@@ -248,8 +248,7 @@ def _checked(model, x, y, attack, threat, mask, batch_size):
     y = torch.from_numpy(arrays.classes("label", y))
     arrays.one_each("labels", y, x, what="examples")
     signals.fits(threat, x)
-    if not callable(attack):
-        raise EcgadvError(f"the attack is {attack!r}; give a function, such as attacks.fgsm")
+    examples.called_alike(getattr(attack, "__name__", type(attack).__name__), attack)
     return x, y, mask, options.whole("batch_size", batch_size)
 
 

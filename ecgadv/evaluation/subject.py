@@ -18,7 +18,7 @@ from ecgadv.threat import Threat
 
 TASKS = ("multiclass", "multilabel")
 SUCCESS = ("any", "exact")
-MICROVOLTS = {"uV": 1.0, "µV": 1.0, "mV": 1e3, "V": 1e6}
+MICROVOLTS = {"uV": 1.0, "\u00b5V": 1.0, "\u03bcV": 1.0, "mV": 1e3, "V": 1e6}
 
 
 class Counted(nn.Module):
@@ -123,9 +123,7 @@ def subject(
         right = ~misread(logits, labels)
     else:
         labels, right = _signs(y, logits, success)
-    given = None if groups is None else np.asarray(groups)
-    if given is not None:
-        arrays.one_each("groups", given, x, what="examples")
+    given = None if groups is None else _groups(groups, x)
     return Subject(
         *(network, x, y, labels, mask, right.numpy(), logits, threats),
         microvolts=_microvolts(unit, unit_mv, len(x)),
@@ -197,6 +195,18 @@ def _labels(y, x: Tensor, task: str) -> np.ndarray:
     return y.astype(bool)
 
 
+def _groups(groups, x: Tensor) -> np.ndarray:
+    found = np.asarray(groups)
+    arrays.one_each("groups", found, x, what="examples")
+    missing = np.array([g is None or g != g for g in found])  # NaN alone differs from itself
+    if missing.any():
+        raise EcgadvError(
+            f"groups hold {found[missing][0]} for {missing.sum()} of {len(x)} examples; say whose "
+            "each one is, or leave groups out"
+        )
+    return found
+
+
 def _signs(y: np.ndarray, logits: Tensor, success) -> tuple[Tensor, Tensor]:
     """Return the signs of the labels that count, and which examples can be broken."""
     signs = torch.where(torch.from_numpy(y), SIGN, -SIGN).to(torch.int8)
@@ -206,7 +216,7 @@ def _signs(y: np.ndarray, logits: Tensor, success) -> tuple[Tensor, Tensor]:
         return signs, hit.all(-1)
     if success == "any":
         return torch.where(hit, signs, 0).to(torch.int8), hit.any(-1)
-    if isinstance(success, bool) or not isinstance(success, int) or not 0 <= success < y.shape[1]:
+    if isinstance(success, str) or success >= y.shape[1]:
         raise EcgadvError(
             f"success is {success!r}; give 'any' (a label read right flips), 'exact' (the set of "
             f"labels is not the true one) or the number of one label, 0 to {y.shape[1] - 1}"
@@ -220,7 +230,9 @@ def _microvolts(unit: str, unit_mv, n: int) -> np.ndarray | None:
     if unit_mv is None:
         return np.full(n, MICROVOLTS[unit]) if unit in MICROVOLTS else None
     found = 1000.0 * arrays.array("unit_mv", unit_mv).astype(float)
-    if found.shape not in ((), (n,)) or not (found > 0).all():
+    if unit in MICROVOLTS and not np.allclose(found, MICROVOLTS[unit]):
+        raise EcgadvError(f"unit {unit!r} and unit_mv {unit_mv} contradict; give one of them")
+    if found.shape not in ((), (n,)) or not ((found > 0) & np.isfinite(found)).all():
         raise EcgadvError(
             f"unit_mv of shape {found.shape} for {n} examples; give the millivolts of one unit of "
             "x, above 0, one number or one for each example"

@@ -4,7 +4,7 @@ The key of a record holds the name of a suite, not its steps: whoever changes th
 the configs that name it an option, so that their records are made anew.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ecgadv import attacks
+from ecgadv.border import examples
 from ecgadv.errors import EcgadvError
 
 REACH = 4.0  # perturbations are looked for up to so many times the largest eps, then drawn in
@@ -61,8 +62,9 @@ def steps(
             f"attacks is {wanted!r}; give one of {', '.join(SUITES)}, or a list of {list(named)} "
             "and of functions of your own"
         )
-    found = [_step(entry, named) for entry in wanted]
-    found += [_transfer(n, surrogate) for n, surrogate in enumerate(surrogates, start=1)]
+    found = [_step(entry, named) for entry in _several("attacks", wanted)]
+    others = _several("surrogates", surrogates)
+    found += [_transfer(n, surrogate) for n, surrogate in enumerate(others, start=1)]
     names = [step.name for step in found]
     if not names or len(set(names)) < len(names):
         raise EcgadvError(f"attacks are {names}; give at least one, each with a name of its own")
@@ -98,6 +100,14 @@ def _named(classes: int, *, norm: str, signs: bool) -> dict[str, Step]:
     return {name: Step(name, attack, **more.get(name, {})) for name, attack in found.items()}
 
 
+def _several(name: str, values) -> list:
+    # A network may be a sequence too, of layers.
+    if callable(values) or not isinstance(values, Iterable):
+        shown = values if values is None else f"a single {type(values).__name__}"
+        raise EcgadvError(f"{name} is {shown}; give a list of them")
+    return list(values)
+
+
 def _step(entry, named: dict[str, Step]) -> Step:
     if isinstance(entry, Step):
         return entry
@@ -108,6 +118,7 @@ def _step(entry, named: dict[str, Step]) -> Step:
     pair = entry if isinstance(entry, tuple | list) else (_name(entry), entry)
     if len(pair) != 2 or not isinstance(pair[0], str) or not callable(pair[1]):
         raise EcgadvError(f"attack {entry!r}; give a name, a function, or a pair of both")
+    examples.called_alike(*pair)
     return Step(*pair)
 
 
