@@ -10,9 +10,11 @@ import hashlib
 import io
 import json
 import lzma
+import math
 import os
 import pickle
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -92,17 +94,25 @@ def _refuse(constant: str):
     raise ValueError(f"{constant} is no number")
 
 
-def parse_arrays(content: bytes) -> dict[str, np.ndarray]:
-    """Return the arrays of an .npz.
+def parse_arrays(content: bytes, *, most: float = math.inf) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz; ValueError if unpacked they take more than `most` bytes.
 
     Each member is unpacked, and so checked against its CRC, before NumPy reads it.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        # No more than what the archive says of a member is unpacked of it.
+        size = sum(member.file_size for member in archive.infolist())
+        if size > most:
+            raise ValueError(f"its arrays take {size / 1e9:.3g} GB, more than {most / 1e9:.3g} GB")
         members = {name: io.BytesIO(archive.read(name)) for name in archive.namelist()}
-    return {
-        name.removesuffix(".npy"): np.load(member, allow_pickle=False)
-        for name, member in members.items()
-    }
+    return {name.removesuffix(".npy"): _array(member) for name, member in members.items()}
+
+
+def _array(member: io.BytesIO) -> np.ndarray:
+    try:
+        return np.load(member, allow_pickle=False)
+    except (MemoryError, SyntaxError, tokenize.TokenError) as error:
+        raise ValueError(f"an array's header is wrong: {why(error)}") from error
 
 
 def dump_arrays(arrays: dict[str, np.ndarray], *, compressed: bool) -> bytes:

@@ -1,6 +1,10 @@
 """Submissions against a record: what they leave, and each rule that they may break."""
 
+import io
 import json
+import pickle
+import struct
+import zipfile
 from dataclasses import replace
 from importlib import import_module
 
@@ -11,12 +15,13 @@ from strangers import refused
 
 from ecgadv import cli, results
 from ecgadv.attacks import pgd
+from ecgadv.experiments import submission
 from ecgadv.experiments.config import from_dict
 from ecgadv.experiments.exposure import threat
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import WEIGHTS, Store
-from ecgadv.experiments.submission import Submission, check, read
+from ecgadv.experiments.submission import Submission, check, read, record_of
 
 EPS = 0.05
 
@@ -80,6 +85,7 @@ def test_a_file_is_written_read_and_checked(record, made, tmp_path, capsys):
         ({"x": lambda m: m.x[..., :-1]}, r"x has shape .* the beats have"),
         ({"id": lambda m: np.r_[m.id[1], m.id[1:]]}, "is there 2 times; give it once"),
         ({"id": lambda m: np.r_[10**6, m.id[1:]]}, "id 1000000 is no test example"),
+        ({"eps": lambda m: 0.05 * (1 + 1e-6)}, r"has no eps 0.05; it has \[0.05, 0.1\]"),
         ({"eps": lambda m: 0.07}, r"has no eps 0.07; it has \[0.05, 0.1\]"),
     ],
 )
@@ -91,6 +97,77 @@ def test_a_rule_that_is_broken_is_named(record, made, change, words):
 def test_bounds_are_kept(record, made, beats):
     x = beats.x[made.id] - 0.04
     refused("below low", check, replace(made, x=x), record)
+
+
+def test_padding_is_kept_where_all_attacks_keep_it(record, made, beats, monkeypatch):
+    for attack in record.config["attacks"]:
+        monkeypatch.setitem(attack, "masked", True)
+    kept = np.where(beats.mask(made.id), made.x, beats.x[made.id])
+    assert check(replace(made, x=kept), record).n == len(kept)
+    row, _, place = np.argwhere(~beats.mask(made.id))[0]
+    kept[row, 0, place] = np.nextafter(kept[row, 0, place], np.float32(0.5))
+    refused("changed outside the mask", check, replace(made, x=kept), record)
+
+
+def test_the_verdict_is_of_the_records_own_level(record, made):
+    rounded = check(replace(made, eps=float(np.float32(EPS))), record)
+    assert rounded == check(made, record) and rounded.eps == EPS
+
+
+def test_weights_that_come_with_a_submission_do_not_count(record, made, tmp_path, monkeypatch):
+    monkeypatch.chdir(record.path.parent)  # where its folder lies at hand
+    for name in (str(record.path), record.key, "..", "deadbeef"):
+        refused("no record has the key", record_of, replace(made, record=name), [tmp_path])
+    folders = [tmp_path, record.path.parent]
+    assert record_of(made, folders).path == record.path
+    refused("no record has the key", record_of, replace(made, record=str(record.path)), folders)
+
+
+@pytest.mark.parametrize("name", ["record", "author", "attack"])
+@pytest.mark.parametrize("text", ["", "A\nB", "\x1b[31mred", "\ud800", "a" * 201, 3, None])
+def test_a_text_of_more_than_a_line_is_refused(made, tmp_path, name, text):
+    replace(made, **{name: text}).save(tmp_path / "my file.npz")
+    refused(f"my file.npz: {name} is .*; give a text of one line", read, tmp_path / "my file.npz")
+
+
+def header(shape, kind="<f4"):
+    file = io.BytesIO()
+    about = {"descr": kind, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, about)
+    return file.getvalue()
+
+
+FORGED = {
+    "a shape of terabytes": (header((10**9, 12, 5000)), "header is wrong: Unable to allocate"),
+    "a shape of nothing": (header((10**12, 0, 4)), r"give \(n,\), \(n, C, L\)"),
+    "a shape below zero": (header((-1, 1, 20)), "is no submission"),
+    "a pickle": (header((1,), "|O") + pickle.dumps([1]), "is no submission .Object arrays"),
+    "an unclosed header": (
+        b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"(" * 9000,
+        "is no submission .an array's header",
+    ),
+    "a bomb": (header((10**6, 1, 20)) + bytes(10**5), "its arrays take .* more than 5e-05 GB"),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_file_is_told(made, tmp_path, kind, monkeypatch):
+    content, words = FORGED[kind]
+    monkeypatch.setattr(submission, "LARGEST", 50_000)
+    path = tmp_path / "mine.npz"
+    replace(made, x=made.x[:1], id=made.id[:1]).save(path)
+    assert len(read(path).x) == 1
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("x.npy", content)
+    refused(words, read, path)
+
+
+def test_numbers_out_of_range_are_told(made, tmp_path):
+    path = tmp_path / "mine.npz"
+    replace(made, id=made.id.astype(float) * 1e30).save(path)
+    refused("id holds .*; give whole numbers below", read, path)
+    replace(made, id=made.id.astype(np.uint64) + np.uint64(2**63)).save(path)
+    refused("id holds .*; give whole numbers below", read, path)
 
 
 def test_what_is_no_submission_is_told(tmp_path, made):

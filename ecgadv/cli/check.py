@@ -27,10 +27,11 @@ def add(commands):
 
 def _check(options):
     from ecgadv.experiments import submission
-    from ecgadv.experiments.store import find, released_folder
+    from ecgadv.experiments.store import released_folder
 
     made = submission.read(options.file)
-    verdict = submission.check(made, find(made.record, [options.runs, released_folder()]))
+    record = submission.record_of(made, [released_folder(), options.runs])
+    verdict = submission.check(made, record)
     print("\n".join(verdict.lines()))
     if options.out is not None:
         verdict.save(options.out)

@@ -6,6 +6,8 @@ told as the accuracy that it leaves, beside the one that the record's own attack
 """
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,13 +19,16 @@ from ecgadv.border import arrays, options
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.metrics import robust_accuracy
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED, predict, worst_case
-from ecgadv.experiments.config import from_dict
+from ecgadv.experiments.config import Config, from_dict
 from ecgadv.experiments.exposure import threat
 from ecgadv.experiments.session import load_model
-from ecgadv.experiments.store import Record
-from ecgadv.experiments.verify import session_on, weights_of
+from ecgadv.experiments.store import Record, Store
+from ecgadv.experiments.verify import same_data, session_on, weights_of
 
 NEEDED = ("record", "eps", "author", "attack")
+LONGEST = 200  # characters of a text
+LARGEST = 4 << 30  # bytes that the arrays may take: as many as all test recordings of 12 leads
+ANOTHER = "take a network of `ecgadv.list_models()`"
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class Submission:
 
     def save(self, path: Path | str) -> None:
         """Write the file that `ecgadv check` reads."""
-        about = {name: getattr(self, name) for name in NEEDED}
+        about = {name: getattr(self, name) for name in NEEDED} | {"eps": float(self.eps)}
         found = {"id": self.id, "x": np.asarray(self.x, np.float32)}
         found["about"] = np.array(json.dumps(about))
         files.write(Path(path), files.dump_arrays(found, compressed=True))
@@ -104,7 +109,7 @@ class Verdict:
 def read(path: Path | str) -> Submission:
     """Return the submission of a file; EcgadvError if it is none."""
     try:
-        found = files.parse_arrays(Path(path).read_bytes())
+        found = files.parse_arrays(Path(path).read_bytes(), most=LARGEST)
         about = json.loads(str(found["about"]))
         known = {name: about[name] for name in NEEDED}
         index, x = arrays.whole("id", found["id"]), arrays.array("x", found["x"])
@@ -113,13 +118,37 @@ def read(path: Path | str) -> Submission:
             f"{path} is no submission ({files.why(error)}); write it by Submission(...).save"
         ) from error
     known["eps"] = options.size("eps", known["eps"])
-    if not all(isinstance(known[name], str) for name in ("record", "author", "attack")):
-        raise EcgadvError(f"{path}: record, author and attack are texts")
+    for name in ("record", "author", "attack"):
+        _one_line(f"{path}: {name}", known[name])
     if x.ndim != 3 or index.shape != x.shape[:1] or not len(x):
         raise EcgadvError(
             f"{path} has id of shape {index.shape} and x of shape {x.shape}; give (n,), (n, C, L)"
         )
-    return Submission(**known, id=index, x=x.astype(np.float32))
+    with np.errstate(over="ignore"):  # the rules are checked of what becomes infinite
+        return Submission(**known, id=index, x=x.astype(np.float32))
+
+
+def _one_line(name: str, text) -> None:
+    """Raise EcgadvError for what would not stay one line of a terminal or of the table."""
+    if not isinstance(text, str) or not text.isprintable() or not 0 < len(text) <= LONGEST:
+        shown = repr(text) if len(repr(text)) < LONGEST else f"{len(repr(text))} characters long"
+        raise EcgadvError(f"{name} is {shown}; give a text of one line, at most {LONGEST} long")
+
+
+def record_of(made: Submission, folders: Sequence[Path | str]) -> Record:
+    """Return the record that a submission is against, from the first folder of records with it.
+
+    A key alone counts: a path could be of weights that came with the submission.
+    """
+    is_key = Path(made.record).name == made.record != ".."
+    found = [Store(folder).get(made.record) for folder in folders if is_key]
+    record = next(filter(None, found), None)
+    if record is None:
+        raise EcgadvError(
+            f"no record has the key {made.record!r}; give one of `ecgadv records`, such as "
+            "load_model(NAME).expects.record"
+        )
+    return record
 
 
 def check(made: Submission, record: Record) -> Verdict:
@@ -133,15 +162,10 @@ def check(made: Submission, record: Record) -> Verdict:
     """
     config, examples = from_dict(record.config), record.examples()
     dataset = data.load(config.dataset)
-    if dataset.fingerprint != record.run["data"]["fingerprint"]:
-        raise EcgadvError(f"record {record.key} was made on other data than is here")
-    attacks = [
-        attack for attack in config.attacks if f"held/{attack.name}/{made.eps:g}" in examples
-    ]
-    held = {a.name: examples[f"held/{a.name}/{made.eps:g}"] for a in attacks}
-    if not held:
-        levels = sorted({eps for attack in config.attacks for eps in attack.eps})
-        raise EcgadvError(f"record {record.key} has no eps {made.eps:g}; it has {levels}")
+    same_data(record, dataset)
+    eps = _level(made.eps, config, record)
+    attacks = [attack for attack in config.attacks if f"held/{attack.name}/{eps:g}" in examples]
+    held = {a.name: examples[f"held/{a.name}/{eps:g}"] for a in attacks}
     _known_once(made.id, examples["id"])
     place = {int(beat): row for row, beat in enumerate(examples["id"])}
     rows = np.array([place[int(beat)] for beat in made.id])
@@ -151,8 +175,8 @@ def check(made: Submission, record: Record) -> Verdict:
     kept = all(attack.masked for attack in attacks)
     mask = torch.from_numpy(dataset.mask(made.id)) if kept else None
     x_adv = torch.from_numpy(made.x)
-    threat(dataset.unit, made.eps).check(x_adv, x, mask)
-    model = load_model(config, dataset, weights_of(record, session_on("cpu")))
+    threat(dataset.unit, eps).check(x_adv, x, mask)
+    model = load_model(config, dataset, weights_of(record, session_on("cpu"), mend=ANOTHER))
     read_as = predict(model, x_adv, mask=mask).argmax(1).numpy()
     broken = read_as != dataset.y[made.id]
     met = np.all([flags != NOT_ATTACKED for flags in held.values()], axis=0)
@@ -162,7 +186,7 @@ def check(made: Submission, record: Record) -> Verdict:
     y, k = examples["label"].astype(np.int64), len(dataset.classes)
     accuracies = [robust_accuracy(flags, y, k) for flags in (before, after)]
     return Verdict(
-        *(made.record, made.eps, made.author, made.attack),
+        *(record.key, eps, made.author, made.attack),
         n=len(rows),
         broken=int(broken.sum()),
         new=int((after < before).sum()),
@@ -170,6 +194,15 @@ def check(made: Submission, record: Record) -> Verdict:
         after=accuracies[1],
         examples=int(met.sum()),
     )
+
+
+def _level(eps: float, config: Config, record: Record) -> float:
+    """Return the record's own level that is meant; a float32 of it is as good."""
+    levels = sorted({level for attack in config.attacks for level in attack.eps})
+    near = [level for level in levels if math.isclose(level, eps, rel_tol=1e-7)]
+    if not near:
+        raise EcgadvError(f"record {record.key} has no eps {eps:g}; it has {levels}")
+    return near[0]
 
 
 def _known_once(given: np.ndarray, test: np.ndarray) -> None:

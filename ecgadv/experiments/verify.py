@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ecgadv.data import Dataset
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import from_dict, run_key
 from ecgadv.experiments.evaluate import evaluate
@@ -57,12 +58,7 @@ def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
     """
     config, seed = from_dict(record.config), record.seed
     dataset = session.dataset(config.dataset)
-    then, now = record.run["data"]["fingerprint"], dataset.fingerprint
-    if then != now:
-        raise EcgadvError(
-            f"record {record.key} was made on {config.dataset} {then[:12]}, here is {now[:12]}; "
-            f"run `ecgadv data prepare {config.dataset}` again"
-        )
+    same_data(record, dataset)
     if run_key(config, seed, dataset.fingerprint) != record.key:
         raise EcgadvError(f"record {record.key} comes from another version of the protocol")
     if retrain:
@@ -80,7 +76,19 @@ def verify(record: Record, session: Session, *, retrain: bool) -> Comparison:
     return compare(record, *evaluate(config, seed, model, dataset, session))
 
 
-def weights_of(record: Record, session: Session) -> Path:
+def same_data(record: Record, dataset: Dataset) -> None:
+    """Raise EcgadvError unless a record was made on the data that are here."""
+    then, now = record.run["data"]["fingerprint"], dataset.fingerprint
+    if then != now:
+        raise EcgadvError(
+            f"record {record.key} was made on {dataset.name} {then[:12]}, here is {now[:12]}; "
+            f"run `ecgadv data prepare {dataset.name}` again"
+        )
+
+
+def weights_of(
+    record: Record, session: Session, *, mend: str = "add --retrain to train again"
+) -> Path:
     """Return the file of the weights that a record was made of, its own or another record's.
 
     Raises EcgadvError if they are not here, or are not those that the record says.
@@ -88,12 +96,12 @@ def weights_of(record: Record, session: Session) -> Path:
     own = record.weights.exists()
     weights = record.weights if own else session.weights(from_dict(record.config), record.seed)
     if weights is None:
-        raise EcgadvError(f"record {record.key} has no weights here; add --retrain to train again")
+        raise EcgadvError(f"record {record.key} has no weights here; {mend}")
     stated = record.sum(WEIGHTS)
     if stated is not None and sha256(source_of(weights).read(weights.name)) != stated:
         raise EcgadvError(
             f"the weights in {weights.parent} are not those that record {record.key} was made of: "
-            "delete them, or add --retrain to train again"
+            f"delete them, or {mend}"
         )
     return weights
 
