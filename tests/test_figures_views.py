@@ -118,6 +118,9 @@ def test_a_cell_has_the_outer_ends_and_two_seeds_stand_for_themselves():
     assert views.interval({**gap, "reference": "ce"}) == "-5.0 [-20.0,\u00a0+10.0]"
     wide = {**ONE, "t_low": -0.4, "t_high": 1.4}
     assert views.interval(wide) == "50.0 [0.0,\u00a0100.0]"
+    small = {**gap, "value": -1e-9, "t_high": 2e-4}  # what rounds to nothing has no minus
+    assert views.interval({**small, "reference": "ce"}) == "+0.0 [-20.0,\u00a0+1.0]"
+    assert views.percent(-1e-17) == "0.0"
 
 
 def test_patients_are_drawn_between_patients():

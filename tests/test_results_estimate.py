@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ecgadv.evaluation.intervals import t_quantile
-from ecgadv.results.estimate import NO_DIFFERENCE, estimate, told
+from ecgadv.evaluation.intervals import Interval, t_quantile
+from ecgadv.results.estimate import NO_DIFFERENCE, Estimate, estimate, told
 
 
 def of(*seeds):
@@ -42,6 +42,9 @@ def test_sentences_write_shares_and_differences_with_their_ends():
     assert f"{found:%}" == "50.0\u00a0%"
     assert f"{found:%i}" == "50.0\u00a0% [0.0,\u00a0100.0]"
     assert f"{found:points i}" == "+50.0 [+0.0,\u00a0+100.0]"
+    nothing = Interval(-1e-9, -1e-9, 1e-9, 0.95, 3)
+    assert f"{Estimate(nothing, nothing):points i}" == "+0.0 [+0.0,\u00a0+0.0]"
+    assert f"{Estimate(nothing, nothing):%}" == "0.0\u00a0%"
 
 
 def test_a_difference_is_clear_where_both_intervals_leave_out_nothing():

@@ -147,7 +147,7 @@ def _word(finding: Finding) -> str:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+    return f"{100 * value:+z.1f}"
 
 
 def _ends(interval: Interval) -> str:

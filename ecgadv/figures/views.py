@@ -180,8 +180,8 @@ def interval(one: Mapping[str, Any]) -> str:
         return " and ".join(percent(value) for value in by_seed(one))
     low, high = outer(one)
     sign = "+" if "reference" in one else ""
-    text = f"{100 * one['value']:{sign}.1f}"
-    return f"{text} [{100 * low:{sign}.1f},\u00a0{100 * high:{sign}.1f}]"
+    text = f"{100 * one['value']:{sign}z.1f}"
+    return f"{text} [{100 * low:{sign}z.1f},\u00a0{100 * high:{sign}z.1f}]"
 
 
 def outer(one: Mapping[str, Any]) -> tuple[float, float]:
@@ -204,7 +204,7 @@ def seeds_of(one: Mapping[str, Any]) -> int:
 
 def percent(value: float) -> str:
     """Return a share in percent, an undefined one as a dash."""
-    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+    return "-" if np.isnan(value) else f"{100 * value:z.1f}"
 
 
 def said(one: Mapping[str, Any], column: str) -> str:

@@ -40,7 +40,7 @@ class Estimate:
         "%" gives "28.5 %"; "%i" adds the outer ends, "28.5 % [24.0, 32.9]"; "points" and "points i"
         give a difference in percentage points, "+17.1 [12.2, 22.0]", with its sign.
         """
-        plain, signed = "{:.1f}".format, "{:+.1f}".format
+        plain, signed = "{:z.1f}".format, "{:+z.1f}".format
         number, ends = {
             "%": (plain, ""),
             "%i": (plain, plain),
