@@ -14,6 +14,8 @@ from urllib.parse import quote
 
 # What goes before a name or a path if it is a part of a longer one, or of a tag.
 _BEFORE = r"(?<![\w.<~/-])"
+# What may go before it all the same: what begins an address, and an escaped break of a line.
+_BEGINS = r"(?<=://)|(?<=\\[nrt])"
 _TAG_END = r"(?<!</)"
 _AFTER = r"(?![\w-]|\.\w)"
 
@@ -55,7 +57,7 @@ def _is_in(text: str, token: str) -> bool:
     if token not in text:  # much faster, and mostly the case
         return False
     sign = re.escape(token)
-    return re.search(rf"(?:{_BEFORE}|(?<=file://)){_TAG_END}{sign}{_AFTER}", text) is not None
+    return re.search(rf"(?:{_BEFORE}|{_BEGINS}){_TAG_END}{sign}{_AFTER}", text) is not None
 
 
 def _spellings(path: str) -> set[str]:
