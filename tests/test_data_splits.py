@@ -75,9 +75,10 @@ def test_beatwise_on_synthetic_is_stratified(synthetic):
 @pytest.mark.parametrize("few", [2, 3, 7])
 def test_beatwise_tests_every_class_and_keeps_some_of_it(few):
     own = fake("own", np.repeat([0, 3], [50, few]), np.full(50 + few, "a"))
-    for seed in range(3):
+    for seed in range(20):
         split = data.split(own, "beatwise", seed=seed)
         assert own.counts(split.test) == {"N": 10, "S": 0, "V": 0, "F": 1, "Q": 0}
+        assert own.counts(split.train)["F"] > 0
         assert len(parts(split)) == len(np.unique(parts(split))) == 50 + few
 
 

@@ -38,7 +38,8 @@ def beatwise(dataset, *, seed=0):
     """A random split over beats, like paper B's: a patient stands on both sides of it.
 
     The test part has the csv's counts per class for `mitdb` and a fifth of every class otherwise,
-    one at least; the rest is shuffled and cut 80/20 into train and validation.
+    one at least; the rest is shuffled and cut 80/20 into train and validation, and of a class
+    that has come to validation alone one beat goes to train.
 
     Raises:
         EcgadvError: a class has a single beat, which cannot be learnt and tested.
@@ -55,6 +56,10 @@ def beatwise(dataset, *, seed=0):
     test = rng.permutation(np.concatenate(test))
     rest = rng.permutation(np.setdiff1d(np.arange(len(dataset)), test))
     train, validation = _cut(rest)
+    _, first = np.unique(dataset.y[validation], return_index=True)
+    unlearnt = first[~np.isin(dataset.y[validation[first]], dataset.y[train])]
+    train = np.concatenate([train, validation[unlearnt]])
+    validation = np.delete(validation, unlearnt)
     return Split(
         name="beatwise",
         seed=seed,
