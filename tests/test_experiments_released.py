@@ -19,8 +19,9 @@ def test_names_are_listed_and_each_loads():
     every = ecgadv.list_models()
     assert NAME in every and every == sorted(set(every))
     assert set(ecgadv.list_models("paper-a/*")) == {n for n in every if n.startswith("paper-a/")}
-    for pattern in ("*/mlp/*", "*/cnn/*", "paper-a/*"):
-        network = ecgadv.load_model(ecgadv.list_models(pattern)[0])
+    # One of each experiment, split and network.
+    for name in {tuple(name.split("/")[:3]): name for name in every}.values():
+        network = ecgadv.load_model(name)
         expects = network.expects
         logits = network(torch.zeros(2, expects.leads, expects.length))
         assert logits.shape == (2, len(expects.classes)) and not network.training
@@ -37,6 +38,24 @@ def test_a_network_is_that_of_its_record():
     assert not torch.equal(predict(one, x), predict(two, x))
     again = ecgadv.load_model(NAME, seed=0, profile=record.config["profile"])
     assert torch.equal(predict(one, x), predict(again, x))
+
+
+def test_signals_of_another_shape_are_refused():
+    network = ecgadv.load_model(ecgadv.list_models("paper-a/*")[0])  # it would read any length
+    for shape in ((2, 1, 187), (2, 2, 9000), (2, 9000, 1)):
+        words = rf"x of shape \({shape[0]}, {shape[1]}, .*takes \(..., 1, 9000\), at 300 Hz"
+        refused(words, predict, network, torch.zeros(shape))
+        refused(words, ecgadv.evaluate, network, torch.zeros(shape), [0, 0], eps=1.0)
+
+
+def test_folders_without_networks_are_told(tmp_path):
+    assert ecgadv.list_models(folders=str(released_folder())) == ecgadv.list_models()
+    refused(
+        "no released networks in .*; they come with a clone",
+        ecgadv.load_model,
+        NAME,
+        folders=tmp_path,
+    )
 
 
 def test_what_is_not_released_is_told_with_what_is(tmp_path):

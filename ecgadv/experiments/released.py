@@ -13,7 +13,11 @@ from ecgadv.experiments.session import load_weights
 from ecgadv.experiments.store import Record, Store, released_folder
 
 # Of the data sets of released networks: leads, values, values a second (ecgadv.data).
-SHAPES = {"mitdb": (1, 187, 120.0), "challenge-2017": (1, 9000, 300.0)}
+SHAPES = {
+    "mitdb": (1, 187, 120.0),
+    "challenge-2017": (1, 9000, 300.0),
+    "ptb-xl": (8, 1000, 100.0),
+}
 # Which profile is taken where a network is released in several (DESIGN.md).
 PREFERRED = ("paper", "short", "compact")
 
@@ -60,6 +64,8 @@ def load_model(
 ) -> nn.Module:
     """Return a released network in eval mode, its weights checked; `.expects` says what it takes.
 
+    It refuses signals of another shape.
+
     Arguments:
         name: experiment, split, network, defense and variant, as `list_models` gives them.
         seed: of its training.
@@ -71,6 +77,11 @@ def load_model(
     named = [record for record in _weighted(folders) if name_of(record) == name]
     if not named:
         known = list_models(folders=folders)
+        if not known:
+            raise EcgadvError(
+                f"no released networks in {', '.join(map(str, _folders(folders)))}; they come with "
+                "a clone of the repository, in book/records: give folders=[...] of it"
+            )
         near = [other for other in known if other.split("/")[0] == str(name).split("/")[0]] or known
         raise EcgadvError(
             f"no released network {name!r}; choose one of {', '.join(near[:8])}"
@@ -98,7 +109,18 @@ def loaded(record: Record) -> nn.Module:
     classes = tuple(about["classes"])
     model = load_weights(config, record.weights, len(classes), length).eval()
     model.expects = Expects(classes, leads, length, rate, about["unit"], about["name"], record.key)
+    model.register_forward_pre_hook(_as_expected)
     return model
+
+
+def _as_expected(model: nn.Module, given: tuple) -> None:
+    """Raise EcgadvError for signals of another shape: some networks would read those, too."""
+    wanted, found = (model.expects.leads, model.expects.length), tuple(given[0].shape)
+    if found[-2:] != wanted:
+        raise EcgadvError(
+            f"x of shape {found}; this network takes (..., {wanted[0]}, {wanted[1]}), at "
+            f"{model.expects.rate:g} Hz: see its `expects`"
+        )
 
 
 def name_of(record: Record) -> str:
@@ -107,8 +129,14 @@ def name_of(record: Record) -> str:
 
 
 def _weighted(folders: Sequence[Path | str] | None) -> list[Record]:
-    stores = [Store(folder) for folder in folders or [released_folder()]]
+    stores = [Store(folder) for folder in _folders(folders)]
     return [r for store in stores for r in store.records() if r.weights.exists()]
+
+
+def _folders(folders: Sequence[Path | str] | None) -> Sequence[Path | str]:
+    if isinstance(folders, str | Path):  # the letters of a text are no folders
+        return [folders]
+    return folders or [released_folder()]
 
 
 def _rank(profile: str) -> int:
