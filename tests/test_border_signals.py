@@ -211,6 +211,19 @@ def test_what_is_no_budget_is_told_in_one_line(value):
     refused("eps is ", Threat, value)
 
 
+def test_a_masked_array_is_refused_where_its_mask_would_be_lost():
+    hidden = np.ma.masked_equal(np.array([0, 1, 1, 0]), 1)
+    refused("y is a masked array, whose mask would be lost", attack, "fgsm", y=hidden)
+    each = np.ma.masked_equal(np.full((4, 1, 1), 0.1), 0.1)
+    refused("eps is a masked array", Threat, each)
+    assert Threat(np.ma.array(each.data)).eps.shape == (4, 1, 1)
+
+
+def test_a_budget_that_may_not_be_written_to_is_taken_without_a_word():
+    fixed = np.frombuffer(np.full(4, 0.1).tobytes()).reshape(4, 1, 1)
+    assert Threat(fixed).eps.shape == (4, 1, 1)
+
+
 @pytest.mark.parametrize("shape", [(4,), (20,), (4, 1), (4, 20)])
 def test_a_budget_that_could_be_of_samples_or_of_time_is_refused(shape):
     refused("could mean samples, leads or time", Threat, torch.full(shape, 0.1))

@@ -19,11 +19,16 @@ def array(name: str, values) -> np.ndarray:
         found = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
     except (TypeError, ValueError) as error:
         raise EcgadvError(f"{name}: {str(error).splitlines()[0]}; give an array") from None
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise EcgadvError(f"{name} is a masked array, whose mask would be lost; fill it first")
+    unmasked(name, values)
     if found.dtype.kind not in "biuf":
         raise EcgadvError(f"{name} holds {found.dtype}; give numbers")
     return found.astype(found.dtype.newbyteorder("="), copy=False)
+
+
+def unmasked(name: str, values) -> None:
+    """Raise EcgadvError for values of which NumPy hides some: they would count all the same."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise EcgadvError(f"{name} is a masked array, whose mask would be lost; fill it first")
 
 
 def whole(name: str, values) -> np.ndarray:

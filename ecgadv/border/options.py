@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ecgadv.border import arrays
 from ecgadv.errors import EcgadvError
 
 
@@ -74,7 +75,8 @@ def _is_number(value) -> bool:
 
 
 def _tensor(name: str, value) -> Tensor:
+    arrays.unmasked(name, value)
     try:
-        return torch.as_tensor(np.ascontiguousarray(value))
+        return torch.as_tensor(np.require(value, None, arrays.OWNED))
     except (TypeError, ValueError):
         raise EcgadvError(f"{name} is {value!r}; give numbers alone") from None

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ecgadv.border import options
+from ecgadv.border import arrays, options
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
@@ -225,6 +225,7 @@ def _broadcasts(shape: torch.Size, to: torch.Size) -> bool:
 def _as_tensor(name: str, values) -> Tensor:
     if isinstance(values, Tensor):
         return values
+    arrays.unmasked(name, values)
     try:
         return torch.as_tensor(np.ascontiguousarray(values))
     except (TypeError, ValueError) as error:
