@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from strangers import refused
 
 from ecgadv import data
 from ecgadv.evaluation.robustness import attack_predictions
-from ecgadv.experiments import exposure, suites
+from ecgadv.experiments import exposure, submission, suites
 from ecgadv.experiments.config import Attack, as_dict, from_dict, run_key, training_key
 from ecgadv.experiments.run import run_once, train_missing
 from ecgadv.experiments.session import Session
@@ -144,6 +145,50 @@ def test_each_defense_trains_and_its_record_says_where_it_was_tested(tiny):
     record = run_once(there, 0, session)
     assert record.metrics["clean"] == record.metrics["validation"]
     assert "tested_on" not in record.run["data"]
+
+
+def test_a_submission_keeps_to_the_budget_of_the_records_own_attacks(tiny, monkeypatch):
+    """In microvolts, on some leads, or on the recordings that were tested."""
+    session, base = tiny
+    monkeypatch.setattr(submission, "session_on", lambda device: session)
+    config = twelve_leads.config_of(base, "cross-entropy")
+    train_missing(config, [0], session)
+    lead = Attack("lead-V1", "pgd", (0.1,), {"steps": 1, "step_size": 0.1}, leads=(2,))
+
+    def made(label, *attacks, on=""):
+        changed = replace(config, label=f"{label}/b/ce/faithful", attacks=attacks, tested_on=on)
+        record = run_once(changed, 0, session)
+        index, beats = (
+            record.examples()["id"],
+            session.dataset("elsewhere" if on == "elsewhere" else config.dataset),
+        )
+        unit = beats.unit_mv[index][..., None]
+        eps = attacks[0].eps[0]
+        given = submission.Submission(record.key, eps, "A. Author", "x", index, beats.x[index])
+        return record, given, unit
+
+    def moved(given, by):
+        return replace(given, x=np.clip(given.x + by, -1, 1).astype(np.float32))
+
+    record, given, unit = made("x", replace(lead, eps=(10.0,), leads=(), unit="uV"))
+    assert submission.check(moved(given, 0.0099 / unit), record).n == len(given.id)
+    refused("over the budget", submission.check, moved(given, 0.011 / unit), record)
+
+    record, given, _ = made("y", lead)
+    only = np.zeros((1, given.x.shape[1], 1))
+    only[:, 2] = 0.09
+    assert submission.check(moved(given, only), record).n == len(given.id)
+    refused("over the budget", submission.check, moved(given, only[:, ::-1]), record)
+    record, given, _ = made("y", lead, replace(lead, name="lead-V2", leads=(3,)))
+    refused("change other leads each at eps 0.1", submission.check, given, record)
+    record, given, _ = made("y", lead, replace(lead, name="all", leads=()))
+    assert submission.check(moved(given, 0.09), record).n == len(given.id)
+
+    for on in ("elsewhere", "validation", ""):
+        record, given, _ = made("z", Attack("noise", "uniform-noise", (0.1,)), on=on)
+        found = record.examples()
+        wrong = int((found["prediction"] != found["label"]).sum())
+        assert submission.check(given, record).broken == wrong
 
 
 @pytest.mark.parametrize("profile", PROFILES)

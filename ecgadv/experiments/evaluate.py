@@ -22,11 +22,10 @@ from ecgadv.evaluation.suite import SUITES
 from ecgadv.experiments import cascades, pairs, proofs, scores
 from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.earlier import Earlier
-from ecgadv.experiments.exposure import in_microvolts, of_leads, subset, threat
+from ecgadv.experiments.exposure import subset, tested, threat_of
 from ecgadv.experiments.session import Session
 from ecgadv.experiments.unfinished import Arrays, Unfinished
 from ecgadv.models.precision import computing_in
-from ecgadv.threat import Threat
 from ecgadv.training import OutOfTime
 
 ATTACKS = {
@@ -79,26 +78,12 @@ class _Evaluation:
         self.dataset, self.session = dataset, session
         self.unfinished, self.earlier = unfinished, earlier
         self.parts = data.split(dataset, config.split)
-        self.tested, self.test = self._test_part()
+        self.tested, self.test = tested(config, dataset, self.parts, session)
         self.x = torch.from_numpy(self.tested.x[self.test])
         self.y = self.tested.y[self.test]
         self.mask = torch.from_numpy(self.tested.mask(self.test))
         self.classes = len(dataset.classes)
         self.batch = BATCH[config.model]
-
-    def _test_part(self) -> tuple[data.Dataset, np.ndarray]:
-        """Return the dataset that the test part is of, and its indices."""
-        if not self.config.tested_on:
-            return self.dataset, self.parts.test
-        if self.config.tested_on == "validation":
-            return self.dataset, self.parts.validation
-        tested = self.session.dataset(self.config.tested_on)
-        if (tested.classes, tested.unit) != (self.dataset.classes, self.dataset.unit):
-            raise EcgadvError(
-                f"{self.config.label}: {tested.name} has classes {', '.join(tested.classes)} in "
-                f"{tested.unit}, {self.dataset.name} others; choose a dataset like it"
-            )
-        return tested, np.arange(len(tested))
 
     def result(self) -> tuple[dict, Arrays]:
         logits = predict(self.model, self.x, mask=self.mask, batch_size=self.batch).numpy()
@@ -216,7 +201,7 @@ class _Evaluation:
                 self.x,
                 self.y,
                 attack_function(attack, eps),
-                self._threat(attack, eps),
+                threat_of(attack, eps, self.tested, self.test),
                 mask=self.mask_of(attack),
                 batch_size=self.batch,
                 candidates=left,
@@ -228,14 +213,6 @@ class _Evaluation:
         if broken.any():
             found = {kind: np.where(broken, smaller[kind], v) for kind, v in found.items()}
         return found
-
-    def _threat(self, attack: Attack, eps: float) -> Threat:
-        if attack.unit == "uV":
-            eps = in_microvolts(eps, self.tested.unit_mv[self.test])
-        elif attack.unit:
-            raise EcgadvError(f"attack {attack.name}: eps in {attack.unit!r}; give uV or nothing")
-        budget = of_leads(1.0, attack.leads, self.x.shape[1]) * eps
-        return threat(self.tested.unit, budget, bounded=attack.bounded)
 
     @property
     def _sees_mask(self) -> bool:
@@ -261,7 +238,7 @@ class _Evaluation:
                 self.x[index],
                 self.y[index],
                 attack_function(attack, eps),
-                self._threat(attack, eps),
+                threat_of(attack, eps, self.tested, self.test),
                 mask=None if mask is None else mask[index],
                 batch_size=self.batch,
             )

@@ -8,7 +8,7 @@ told as the accuracy that it leaves, beside the one that the record's own attack
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from ecgadv.border import arrays, options
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.metrics import robust_accuracy
 from ecgadv.evaluation.robustness import BROKEN, NOT_ATTACKED, predict, worst_case
-from ecgadv.experiments.config import Config, from_dict
-from ecgadv.experiments.exposure import threat
+from ecgadv.experiments.config import Attack, Config, from_dict
+from ecgadv.experiments.exposure import tested, threat_of
 from ecgadv.experiments.session import load_model
 from ecgadv.experiments.store import Record, Store
 from ecgadv.experiments.verify import same_data, session_on, weights_of
@@ -160,25 +160,27 @@ def check(made: Submission, record: Record) -> Verdict:
     Raises EcgadvError for the first example that breaks a rule, and where the data set or the
     weights are not at hand.
     """
-    config, examples = from_dict(record.config), record.examples()
-    dataset = data.load(config.dataset)
+    config, examples, session = from_dict(record.config), record.examples(), session_on("cpu")
+    dataset = session.dataset(config.dataset)
     same_data(record, dataset)
+    beats, test = tested(config, dataset, data.split(dataset, config.split), session)
+    if not np.array_equal(examples["id"], test):
+        raise EcgadvError(f"record {record.key} was made on other test examples; take another")
     eps = _level(made.eps, config, record)
     attacks = [attack for attack in config.attacks if f"held/{attack.name}/{eps:g}" in examples]
     held = {a.name: examples[f"held/{a.name}/{eps:g}"] for a in attacks}
-    _known_once(made.id, examples["id"])
-    place = {int(beat): row for row, beat in enumerate(examples["id"])}
+    _known_once(made.id, test)
+    place = {int(beat): row for row, beat in enumerate(test)}
     rows = np.array([place[int(beat)] for beat in made.id])
-    x = torch.from_numpy(dataset.x[made.id])
+    x, mask = (torch.from_numpy(values) for values in (beats.x[made.id], beats.mask(made.id)))
     if made.x.shape != tuple(x.shape):
         raise EcgadvError(f"x has shape {made.x.shape}; the beats have {tuple(x.shape)}")
-    kept = all(attack.masked for attack in attacks)
-    mask = torch.from_numpy(dataset.mask(made.id)) if kept else None
-    x_adv = torch.from_numpy(made.x)
-    threat(dataset.unit, eps).check(x_adv, x, mask)
-    model = load_model(config, dataset, weights_of(record, session_on("cpu"), mend=ANOTHER))
+    x_adv, kept = torch.from_numpy(made.x), all(attack.masked for attack in attacks)
+    widest = replace(_widest(attacks, eps, record), bounded=True)
+    threat_of(widest, eps, beats, made.id).check(x_adv, x, mask if kept else None)
+    model = load_model(config, dataset, weights_of(record, session, mend=ANOTHER))
     read_as = predict(model, x_adv, mask=mask).argmax(1).numpy()
-    broken = read_as != dataset.y[made.id]
+    broken = read_as != beats.y[made.id]
     met = np.all([flags != NOT_ATTACKED for flags in held.values()], axis=0)
     before = worst_case(held, among=met)
     after = before.copy()
@@ -194,6 +196,17 @@ def check(made: Submission, record: Record) -> Verdict:
         after=accuracies[1],
         examples=int(met.sum()),
     )
+
+
+def _widest(attacks: Sequence[Attack], eps: float, record: Record) -> Attack:
+    """Return the attack whose budget holds those of all others."""
+    wide = [attack for attack in attacks if not attack.leads] or attacks
+    if len({(attack.unit, attack.leads) for attack in wide}) > 1:
+        raise EcgadvError(
+            f"the attacks of record {record.key} change other leads each at eps {eps:g}; take "
+            "another record of the network"
+        )
+    return wide[0]
 
 
 def _level(eps: float, config: Config, record: Record) -> float:
