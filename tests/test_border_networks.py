@@ -268,7 +268,7 @@ def test_a_second_thread_on_a_network_is_told_and_the_first_goes_on(name):
     assert network.state() == before
     assert torch.equal(found, attack(name, Training()))
     for error in told[:2]:
-        assert "another thread holds this Training" in str(error) and "\n" not in str(error)
+        assert "another thread holds this network" in str(error) and "\n" not in str(error)
     assert torch.equal(told[2], found)
     assert torch.equal(in_a_thread(lambda: attack(name, network)), found)  # it is free again
 

@@ -293,6 +293,25 @@ def test_an_interrupted_evaluation_goes_on(tmp_path, plain):
     refused("keeps another evaluation", evaluate, folder=tmp_path, eps=0.3)
 
 
+def test_what_another_function_of_the_name_found_is_not_taken_over(tmp_path):
+    def mine(steps):
+        return {"attacks": [("mine", partial(apgd, steps=steps))], "folder": tmp_path / "a"}
+
+    first = evaluate(**mine(5))
+    np.testing.assert_array_equal(evaluate(**mine(5)).breaker, first.breaker)
+    refused("keeps another evaluation", evaluate, **mine(6))
+    still = {"attacks": [("mine", lambda model, x, *_, **__: x)], "folder": tmp_path / "b"}
+    evaluate(**still)
+    still["attacks"] = [("mine", lambda model, x, *_, **__: x + 0.01)]
+    refused("keeps another evaluation", evaluate, **still)
+    other = Flat()
+    other.head.weight.data *= -1
+    given = {"attacks": QUICK[:1], "folder": tmp_path / "c"}
+    evaluate(surrogates=[Flat()], **given)
+    evaluate(surrogates=[Flat()], **given)
+    refused("keeps another evaluation", evaluate, surrogates=[other], **given)
+
+
 def test_the_network_is_left_as_it_was():
     network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(20), nn.Dropout(), nn.Linear(20, 3))
     network[2].eval()

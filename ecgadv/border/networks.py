@@ -161,8 +161,8 @@ def _hold(model: Callable, modules: list[nn.Module]) -> list[int]:
     with _lock:
         if any(_holders.get(key, me) != me for key in keys):
             raise EcgadvError(
-                f"another thread holds this {type(model).__name__}, whose mode would change under "
-                "it; give each thread a copy.deepcopy of the network, or take turns"
+                "another thread holds this network, whose mode would change under it; give each "
+                "thread a copy.deepcopy of the network, or take turns"
             )
         held = [key for key in keys if key not in _holders]
         _holders.update(dict.fromkeys(held, me))

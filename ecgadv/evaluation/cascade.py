@@ -61,7 +61,8 @@ class Cascade:
     def run(self, folder: Path | None, report: Callable[[str, float], None]) -> None:
         """Run what is not done yet; with a folder, keep what is."""
         pairs = [(e, a) for e in range(len(self.subject.threats)) for a in range(len(self.steps))]
-        key = self.subject.key([step.name for step in self.steps], self.seed)
+        words = [step.word for step in self.steps if step.word]
+        key = self.subject.key([step.name for step in self.steps], self.seed, *words)
         if folder is not None:
             self._go_on(folder, key)
         for done, (level, number) in enumerate(pairs):

@@ -4,12 +4,13 @@ The key of a record holds the name of a suite, not its steps: whoever changes th
 the configs that name it an option, so that their records are made anew.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ecgadv import attacks
 from ecgadv.border import examples
@@ -18,6 +19,7 @@ from ecgadv.errors import EcgadvError
 REACH = 4.0  # perturbations are looked for up to so many times the largest eps, then drawn in
 MOST_TARGETS = 9  # as AutoAttack (Croce and Hein, ICML 2020) has it
 SUITES = ("standard", "fast")
+CONSTANTS = int | float | str | bytes | tuple | None  # of a function, shown alike each time
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Step:
         beside: attack all examples, not only those that the steps before left.
         nearest: look for the smallest perturbation, once for all levels of eps.
         blind: it sees no gradient of the network, so that it should break nothing that is left.
+        word: tells it from another of its name, where that says too little.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Step:
     beside: bool = False
     nearest: bool = False
     blind: bool = False
+    word: str = ""
 
 
 def steps(
@@ -119,7 +123,23 @@ def _step(entry, named: dict[str, Step]) -> Step:
     if len(pair) != 2 or not isinstance(pair[0], str) or not callable(pair[1]):
         raise EcgadvError(f"attack {entry!r}; give a name, a function, or a pair of both")
     examples.called_alike(*pair)
-    return Step(*pair)
+    return Step(*pair, word=_word(pair[1]))
+
+
+def _word(attack) -> str:
+    """Return what a function does, as far as that can be told: its code and plain options."""
+    options = ""
+    while isinstance(attack, partial):
+        options += repr([*attack.args, *sorted(attack.keywords.items())])
+        attack = attack.func
+    code = getattr(attack, "__code__", None)
+    # Not where it was written: a notebook's cells have another name each time.
+    told = code and (
+        code.co_code,
+        code.co_names,
+        [c for c in code.co_consts if isinstance(c, CONSTANTS)],
+    )
+    return repr((getattr(attack, "__qualname__", ""), options, told))
 
 
 def _name(attack) -> str:
@@ -132,7 +152,12 @@ def _transfer(number: int, surrogate) -> Step:
     def crafted(model, x, y, threat, *, mask, generator):
         return attacks.apgd(surrogate, x, y, threat, steps=100, mask=mask, generator=generator)
 
-    return Step(f"transfer-{number}", crafted, blind=True)
+    weights = hashlib.sha256()
+    if isinstance(surrogate, nn.Module):
+        for values in surrogate.state_dict().values():
+            weights.update(values.detach().cpu().float().numpy().tobytes())
+    word = weights.hexdigest() + _word(getattr(surrogate, "forward", surrogate))
+    return Step(f"transfer-{number}", crafted, blind=True, word=word)
 
 
 def _from_x(model, x, y, threat, **given):
