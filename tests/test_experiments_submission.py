@@ -21,7 +21,7 @@ from ecgadv.experiments.exposure import threat
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import WEIGHTS, Store
-from ecgadv.experiments.submission import Submission, check, read, record_of
+from ecgadv.experiments.submission import Submission, Verdict, check, read, record_of
 
 EPS = 0.05
 
@@ -203,3 +203,13 @@ def test_the_board_shows_verdicts_by_what_they_leave(record, made, tmp_path, mon
     assert results.submissions(tmp_path / "none").empty
     (tmp_path / "c.json").write_text('{"record": "x"}')
     refused("c.json is no verdict", results.submissions, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"record": 3}, {"after": "x"}, {"n": True}, {"author": "a\nb"}, {"attack": ["a"]}]
+)
+def test_a_verdict_that_another_hand_wrote_is_told(record, made, tmp_path, change):
+    path = tmp_path / "c.json"
+    check(made, record).save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    refused(f"c.json is no verdict .*{next(iter(change))} is", Verdict.load, path)

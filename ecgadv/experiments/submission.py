@@ -8,7 +8,7 @@ told as the accuracy that it leaves, beside the one that the record's own attack
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +99,14 @@ class Verdict:
     def load(path: Path | str) -> "Verdict":
         """Return the verdict of a file; EcgadvError if it is none."""
         try:
-            return Verdict(**files.parse_json(Path(path).read_bytes()))
+            found = Verdict(**files.parse_json(Path(path).read_bytes()))
+            for field in fields(found):
+                value = getattr(found, field.name)
+                if field.type is str:
+                    _one_line(field.name, value)
+                elif isinstance(value, bool) or not isinstance(value, int | field.type):
+                    raise ValueError(f"{field.name} is {value!r}, no number")
+            return found
         except files.DAMAGED as error:
             raise EcgadvError(
                 f"{path} is no verdict ({files.why(error)}); write it by `ecgadv check --out`"
@@ -135,8 +142,8 @@ def _one_line(name: str, text) -> None:
         raise EcgadvError(f"{name} is {shown}; give a text of one line, at most {LONGEST} long")
 
 
-def record_of(made: Submission, folders: Sequence[Path | str]) -> Record:
-    """Return the record that a submission is against, from the first folder of records with it.
+def record_of(made: Submission | Verdict, folders: Sequence[Path | str]) -> Record:
+    """Return the record that a submission is against, of the first folder that has it.
 
     A key alone counts: a path could be of weights that came with the submission.
     """

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecgadv.experiments.released import name_of
-from ecgadv.experiments.store import find, released_folder
-from ecgadv.experiments.submission import Verdict
+from ecgadv.experiments.store import released_folder
+from ecgadv.experiments.submission import Verdict, record_of
 from ecgadv.repository import place
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def submissions(folder: Path | str = FOLDER) -> DataFrame:
     rows = []
     for path in sorted(place(folder).glob("*.json")):
         verdict = Verdict.load(path)
-        record = find(verdict.record, [released_folder()])
+        record = record_of(verdict, [released_folder()])
         rows.append({"network": name_of(record), "seed": record.seed, **asdict(verdict)})
     columns = ["network", "seed", *Verdict.__dataclass_fields__]
     found = DataFrame(rows, columns=columns)
