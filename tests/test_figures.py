@@ -1,18 +1,23 @@
 """The five files of a figure, its entry in the book, and the drawings behind it."""
 
 import csv
+import html
 import json
+import re
+import string
 import types
 
 import matplotlib
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from matplotlib import pyplot as plt
 
 from ecgadv import figures
 from ecgadv.errors import EcgadvError
 from ecgadv.figures import panels
 from ecgadv.figures.strips import strips
+from ecgadv.markdown import literal
 
 PROVENANCE = {
     "command": "ecgadv run paper-b --profile demo",
@@ -270,3 +275,11 @@ def test_tables_refuse_columns_of_unequal_length():
 def test_a_table_without_rows_says_so():
     lines = figures.Table({"config": [], "n": []})._repr_markdown_().splitlines()
     assert lines[-1] == "| not run |  |"
+
+
+def test_a_strangers_text_is_shown_as_it_is():
+    texts = [string.punctuation, "<script>x</script>", "a | b", "[x](y)", "`c`", "{doc}`x`", "$a$"]
+    table = figures.Table({"author": [literal(text) for text in texts]})._repr_markdown_()
+    page = MarkdownIt().enable("table").render(table)
+    cells = re.findall("<td>(.*)</td>", page)
+    assert [html.unescape(cell) for cell in cells] == texts
