@@ -293,6 +293,12 @@ def test_an_interrupted_evaluation_goes_on(tmp_path, plain):
     refused("keeps another evaluation", evaluate, folder=tmp_path, eps=0.3)
 
 
+def test_a_network_whose_gradient_was_mended_is_evaluated_anew(tmp_path, plain):
+    hidden = evaluate(lambda x: Flat()(x.detach()), folder=tmp_path)
+    assert "did not run" in str(hidden) and hidden.held(EPS[1]).all()
+    np.testing.assert_array_equal(evaluate(folder=tmp_path).breaker, plain.breaker)
+
+
 def test_what_another_function_of_the_name_found_is_not_taken_over(tmp_path):
     def mine(steps):
         return {"attacks": [("mine", partial(apgd, steps=steps))], "folder": tmp_path / "a"}

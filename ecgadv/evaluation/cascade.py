@@ -195,6 +195,8 @@ class Cascade:
                 f"{folder} keeps another evaluation: of other examples, weights, eps or attacks; "
                 "give a folder of its own, or delete it"
             )
+        if about["notes"] and about["done"] == len(self.subject.threats) * len(self.steps):
+            return  # a network whose gradient has been mended since gives the same logits
         self.done, self.notes = about["done"], about["notes"]
         for name, values in state.items():
             setattr(self, name, values)
