@@ -268,6 +268,7 @@ def test_a_report_is_kept_and_read(tmp_path, plain):
     content[100] ^= 1
     (tmp_path / "report.npz").write_bytes(content)
     refused("is no report that can be read", Report.load, tmp_path / "report.npz")
+    refused("is a folder; give a file in it", plain.save, tmp_path)
 
 
 def test_a_level_that_is_none_is_told(plain):

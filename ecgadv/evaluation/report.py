@@ -170,7 +170,9 @@ class Report:
         return float(eps * np.median(self.microvolts))
 
     def save(self, path: Path | str) -> None:
-        """Write the report to one .npz with a sum."""
+        """Write the report to one .npz with a sum; EcgadvError if the path is a folder."""
+        if Path(path).is_dir():
+            raise EcgadvError(f"{path} is a folder; give a file in it, such as report.npz")
         arrays = {name: getattr(self, name) for name in ARRAYS}
         about = {"format": FORMAT, "about": self.about}
         about["indicators"] = [asdict(indicator) for indicator in self.indicators]
