@@ -192,6 +192,11 @@ def last_line(err):
     return err.splitlines()[-1]
 
 
+def test_the_runs_may_be_the_released_records(tell, released):
+    told = "no record is named '*': `ecgadv records` lists all\n"
+    assert tell("records", "--runs", released) == (0, told, "")
+
+
 def test_a_full_disk_is_one_line(tell, monkeypatch):
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))

@@ -10,6 +10,7 @@ from recorded import held, write
 from test_figures_views import ONE
 
 from ecgadv import results
+from ecgadv.experiments import store
 from ecgadv.experiments.store import Store
 from ecgadv.figures import browser
 
@@ -88,7 +89,7 @@ def test_both_files_hold_the_table_and_have_the_same_bytes_again(tmp_path):
 
 @pytest.mark.usefixtures("few_attacks")
 def test_the_leaderboard_ranks_defenses_and_names_what_turned_most(tmp_path, monkeypatch):
-    monkeypatch.setattr(browser, "released_folder", lambda: tmp_path)
+    monkeypatch.setattr(store, "released_folder", lambda: tmp_path)
     weak, strong = held(2 / 3), held(1 / 3)
     apart = weak[::-1].copy()  # SAP turns examples that no other does
     for name, flags in (("ce", {"held/pgd-100/0.1": 0 * weak}), ("nsr-0.4", {})):

@@ -11,7 +11,7 @@ from recorded import held, write
 
 from ecgadv import results
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import runner
+from ecgadv.experiments import runner, store
 from ecgadv.experiments.store import Store
 from ecgadv.results import records, todo
 
@@ -23,7 +23,7 @@ SWEEP = "beatwise/mlp/nsr-*/faithful"
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """Records of two strengths of NSR, two seeds each, in the place of all others."""
-    for module in (todo, records):
+    for module in (todo, store):
         monkeypatch.setattr(module, "place", lambda _: tmp_path)
         monkeypatch.setattr(module, "released_folder", lambda: tmp_path)
     for seed in range(2):

@@ -2,7 +2,6 @@
 
 import json
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from ecgadv.cli import arguments
 from ecgadv.errors import EcgadvError
@@ -28,18 +27,18 @@ def add(commands):
 
 
 def _records(options):
-    from ecgadv.experiments.store import Store, find, released_folder
+    from ecgadv.experiments.status import local_and_released
+    from ecgadv.experiments.store import find, folders_at_hand
 
-    folders = [options.runs, released_folder()]
     if options.words[:1] == ["show"]:
         if len(options.words) != 2:
             raise EcgadvError("`ecgadv records show` takes one key, or a record's folder")
-        print("\n".join(_one(find(options.words[1], folders))))
+        print("\n".join(_one(find(options.words[1], folders_at_hand(options.runs)))))
         return
     if len(options.words) > 1:
         raise EcgadvError(f"{len(options.words)} patterns; give one, in quotes")
     pattern = options.words[0] if options.words else "*"
-    print("\n".join(_list({Path(folder): Store(folder) for folder in folders}, pattern)))
+    print("\n".join(_list(local_and_released(options.runs), pattern)))
 
 
 def _list(stores, pattern):
@@ -47,7 +46,7 @@ def _list(stores, pattern):
     from ecgadv.experiments.released import name_of
 
     rows, seen = [], set()
-    for where, store in zip(("local", "released"), stores.values(), strict=True):
+    for where, store in stores.items():
         for record in store.records():
             if record.key in seen or not fnmatchcase(name_of(record), pattern):
                 continue

@@ -23,8 +23,7 @@ def add(commands):
 
 def _status(options):
     from ecgadv.experiments import status, suites
-    from ecgadv.experiments.store import released_folder
 
     chosen = suites.known(options.suite, options.profile)
-    stores = status.local_and_released(options.runs, released_folder())
+    stores = status.local_and_released(options.runs)
     print("\n".join(status.table(chosen, stores)))

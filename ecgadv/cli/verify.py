@@ -34,14 +34,14 @@ def _verify(options):
     import torch
 
     from ecgadv.experiments import runner, verify
-    from ecgadv.experiments.store import find, released_folder
+    from ecgadv.experiments.store import find, folders_at_hand
 
     runner.check_device(options.device)
     arguments.check_count("--threads", options.threads)
     if not 0 <= options.tolerance < math.inf:
         raise EcgadvError(f"--tolerance is {options.tolerance}; give a finite number, at least 0")
     torch.set_num_threads(options.threads)
-    record = find(options.record, [options.runs, released_folder()])
+    record = find(options.record, folders_at_hand(options.runs))
     session = verify.session_on(options.device)
     result = verify.verify(record, session, retrain=options.retrain)
     print(f"{record.config['label']} seed {record.seed}, record {record.key}")

@@ -7,7 +7,7 @@ from statistics import mean
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import runner, suites
 from ecgadv.experiments.config import Config
-from ecgadv.experiments.store import Record, Store
+from ecgadv.experiments.store import Record, Store, folders_at_hand
 
 
 def table(pairs: Sequence[tuple[str, str]], stores: dict[str, Store]) -> list[str]:
@@ -84,6 +84,6 @@ def seconds_a_seed(config: Config, records: Sequence[Record]) -> float | None:
     return mean(timed) if timed else None
 
 
-def local_and_released(root: Path, released: Path) -> dict[str, Store]:
-    """Return the two stores of a checkout under the words that `table` prints."""
-    return {"local": Store(root), "released": Store(released)}
+def local_and_released(runs: Path) -> dict[str, Store]:
+    """Return the store of the runs made here and the released one, by the words for them."""
+    return dict(zip(("local", "released"), map(Store, folders_at_hand(runs)), strict=True))

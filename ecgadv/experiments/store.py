@@ -15,6 +15,7 @@ import ecgadv
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import described
 from ecgadv.files import full_disk_told, parse_arrays, parse_json
+from ecgadv.repository import place
 
 # A folder whose name starts with a dot is still being written, or was left by a killed process.
 _FINISHED = "[!.]*/run.json"
@@ -216,6 +217,23 @@ class Store:
 def released_folder() -> Path:
     """Where the repository keeps the released records; absent in an installed package."""
     return Path(ecgadv.__file__).parent.parent / "book" / "records"
+
+
+def folders_at_hand(runs: Path | str | None = None) -> list[Path | str]:
+    """Return the folder of the runs made here, then that of the released records.
+
+    Args:
+        runs: the first of them; the repository's `runs` if None.
+
+    Raises:
+        EcgadvError: it is None, and the package is installed without the repository.
+    """
+    return [place("runs") if runs is None else runs, released_folder()]
+
+
+def stores_at_hand() -> list[Store]:
+    """Return the stores of `folders_at_hand`; the first with a key wins."""
+    return [Store(folder) for folder in folders_at_hand()]
 
 
 def merged(stores: Sequence[Store], experiment: str, profile: str) -> list[Record]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecgadv.experiments.store import find, released_folder
+from ecgadv.experiments.store import find, folders_at_hand
 from ecgadv.figures.tables import Table
 from ecgadv.figures.views import interval, percent, said, seeds_of
 from ecgadv.markdown import Markdown
-from ecgadv.repository import place
 from ecgadv.results import names, strongest
 from ecgadv.results.result import Result
 from ecgadv.results.rows import ALL
@@ -105,7 +104,7 @@ def leaderboard(frame: DataFrame) -> Table:
         A table with the value in percent and its interval, and the attack that turned most, with
         its share of the examples that any attack turned.
     """
-    folders = [place("runs"), released_folder()]
+    folders = folders_at_hand()
     heads = "network and split", "defense", "worst case, %", "turned most"
     columns: dict[str, list[str]] = {head: [] for head in heads}
     for _, rows in frame.groupby(["experiment", "network", "split", "profile"], sort=False):

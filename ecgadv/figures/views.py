@@ -14,12 +14,11 @@ import numpy as np
 
 from ecgadv.claims import NOT_RUN
 from ecgadv.evaluation.intervals import t_quantile
-from ecgadv.experiments.store import find, released_folder
+from ecgadv.experiments.store import find, folders_at_hand
 from ecgadv.figures.citable import provenance_of
 from ecgadv.figures.panels import Dot, Drawing, Line, NotRun, dots, panels
 from ecgadv.figures.tables import TOO_FEW, Table
 from ecgadv.markdown import Markdown
-from ecgadv.repository import place
 from ecgadv.results import names
 
 if TYPE_CHECKING:
@@ -254,7 +253,7 @@ def bootstrap(frame: DataFrame) -> str:
 
 def provenance(frame: DataFrame) -> dict[str, Any]:
     """Return where rows come from: the records behind them, each once."""
-    folders = [place("runs"), released_folder()]
+    folders = folders_at_hand()
     keys = dict.fromkeys(key for keys in frame["keys"] for key in keys.split())
     return provenance_of([find(key, folders) for key in keys])
 

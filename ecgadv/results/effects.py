@@ -11,8 +11,7 @@ import numpy as np
 from ecgadv.evaluation.intervals import Interval, seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments.scores import HAN_CLASSES
-from ecgadv.experiments.store import Store, released_folder
-from ecgadv.repository import place
+from ecgadv.experiments.store import Store, stores_at_hand
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.paired import apart, difference
 from ecgadv.results.records import Results, load
@@ -57,7 +56,7 @@ def effects(
     from pandas import DataFrame
 
     about = yaml.safe_load(Path(listed).read_text(encoding="utf-8"))[experiment]
-    stores = [Store(place("runs")), Store(released_folder())] if stores is None else list(stores)
+    stores = stores_at_hand() if stores is None else list(stores)
     results = load(stores, experiment, profile)
     rows = []
     for oddity, comparisons in about["rows"].items():

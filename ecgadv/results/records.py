@@ -7,8 +7,7 @@ from pathlib import Path
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites, whole
 from ecgadv.experiments.config import run_key
-from ecgadv.experiments.store import WEIGHTS, Record, Store, merged, released_folder
-from ecgadv.repository import place
+from ecgadv.experiments.store import WEIGHTS, Record, Store, merged, stores_at_hand
 from ecgadv.results.kept import Kept
 from ecgadv.results.names import rank
 from ecgadv.results.result import Result
@@ -130,10 +129,9 @@ def networks(experiment: str, profile: str, **fields: str) -> Networks:
         Results by the third part of their labels, such as "nsr-0.4", in the order of tables; what
         was not run is not there, and to ask for it raises EcgadvError.
     """
-    stores = [Store(place("runs")), Store(released_folder())]
     wanted = ", ".join([experiment, profile, *fields.values()])
     command = f"ecgadv run {experiment} --profile {profile}"
-    return Networks(load(stores, experiment, profile).pick(**fields), wanted, command)
+    return Networks(load(stores_at_hand(), experiment, profile).pick(**fields), wanted, command)
 
 
 def _of_one_data(label: str, records: Sequence[Record]) -> tuple[Record, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ecgadv.experiments.store import Record, Store, released_folder
-from ecgadv.repository import place
+from ecgadv.experiments.store import Record, Store, stores_at_hand
 from ecgadv.results.records import current, names
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def runs(stores: Sequence[Store] | None = None) -> DataFrame:
     """
     from pandas import DataFrame
 
-    stores = [Store(place("runs")), Store(released_folder())] if stores is None else list(stores)
+    stores = stores_at_hand() if stores is None else list(stores)
     found = {r.key: r for store in reversed(stores) for r in store.records()}  # the first wins
     rows = DataFrame(map(_row, current(found.values())), columns=COLUMNS)
     return rows.sort_values(["experiment", "profile", "config", "seed"], ignore_index=True)

@@ -11,8 +11,7 @@ import numpy as np
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
-from ecgadv.experiments.store import Record, Store, find, released_folder
-from ecgadv.repository import place
+from ecgadv.experiments.store import Record, Store, find, folders_at_hand, stores_at_hand
 from ecgadv.results.kept import Kept
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
@@ -150,7 +149,7 @@ def examples(record: Record | str | Path, **wanted: Any) -> DataFrame:
 
     _check(wanted, ("attack", "eps"))
     if not isinstance(record, Record):
-        record = find(str(record), [place("runs"), released_folder()])
+        record = find(str(record), folders_at_hand())
     net, arrays = Result((record,)), record.examples()
     classes = np.array(net.classes)
     shared = {"id": arrays["id"], "record": arrays.get("record", "")}
@@ -173,7 +172,7 @@ def _check(wanted: dict, columns: Iterable[str]) -> None:
 
 def _results(stores: Sequence[Store] | None, wanted: dict) -> Iterator[Result]:
     """Yield the results of all suites that may have what is wanted."""
-    stores = [Store(place("runs")), Store(released_folder())] if stores is None else list(stores)
+    stores = stores_at_hand() if stores is None else list(stores)
     for experiment, profile in suites.known():
         if _fits({"experiment": experiment, "profile": profile}, wanted):
             for result in load(stores, experiment, profile).all:

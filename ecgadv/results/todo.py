@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
-from ecgadv.experiments.store import Store, released_folder
+from ecgadv.experiments.store import Store, released_folder, stores_at_hand
 from ecgadv.markdown import Markdown
 from ecgadv.repository import place
 from ecgadv.results.records import load
@@ -97,7 +97,7 @@ def missing(experiment: str, profile: str, *, only: str, seeds: int | None = Non
     """
     from ecgadv.experiments import runner
 
-    records = load([Store(place("runs")), Store(released_folder())], experiment, profile).records
+    records = load(stores_at_hand(), experiment, profile).records
     done = {(record.config["label"], record.seed) for record in records}
     wanted = [
         job.config.label
