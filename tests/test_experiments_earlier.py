@@ -10,7 +10,7 @@ import sums
 import tiny
 
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import earlier, evaluate, pairs, provenance, status
+from ecgadv.experiments import earlier, evaluate, pairs, provenance
 from ecgadv.experiments.config import Attack
 from ecgadv.experiments.run import run_once
 from ecgadv.experiments.session import Session
@@ -119,14 +119,6 @@ def test_seconds_that_are_not_known_are_not_taken_over(session, old):
     newer = run_once(most, 0, session)
     assert newer.run["taken_over"]["record"] == legacy.key
     assert newer.untimed
-
-
-def test_status_counts_what_was_taken_over(session, old):
-    new = run_once(MORE, 0, session)
-    assert status.seconds_a_seed(MORE, [new]) == new.seconds > new.run["seconds"]
-    legacy = forget(new, "seconds")
-    assert status.seconds_a_seed(MORE, [legacy]) is None  # it says too little
-    assert status.seconds_a_seed(MORE, [legacy, old]) == old.seconds
 
 
 def test_an_attack_of_which_only_flags_are_kept_is_taken_over_too():

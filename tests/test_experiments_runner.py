@@ -129,6 +129,10 @@ def test_status_tells_local_and_released_apart(tmp_path):
     run_all(jobs[:1], Options(there.root))
     found = status.where(Job(SHORT, (0, 1, 2)), {"local": here, "released": there})
     assert found == ["local+released", "local", "missing"]
+    # Weights that came with a record of other attacks need no training.
+    weights = {training_key(SHORT, 2, data.load(SHORT.dataset).fingerprint)}
+    found = status.where(Job(SHORT, (1, 2)), {"released": there}, there=weights)
+    assert found == ["missing", "trained"]
     assert status.summary(["local", "missing", "local"]) == "2 local, 1 missing"
 
 

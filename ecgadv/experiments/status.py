@@ -1,13 +1,15 @@
 """What of a suite is done, what is missing, and what the missing part will cost."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from statistics import mean
 
 from ecgadv.errors import EcgadvError
-from ecgadv.experiments import runner, suites
-from ecgadv.experiments.config import Config
+from ecgadv.experiments import expected, runner, suites
+from ecgadv.experiments.config import training_key
 from ecgadv.experiments.store import Record, Store, folders_at_hand
+
+TRAINED, MISSING = "trained", "missing"
 
 
 def table(pairs: Sequence[tuple[str, str]], stores: dict[str, Store]) -> list[str]:
@@ -29,59 +31,55 @@ def _suite(suite: str, profile: str, stores: dict[str, Store], records: list[Rec
         try:
             prints[dataset] = runner.fingerprint(dataset)
         except EcgadvError as error:
-            prints[dataset] = _recorded(dataset, records)
+            prints[dataset] = expected.fingerprint(dataset, records)
             lines.append(f"  by the records alone: {error}")
     width = max(len(config.label) for config, _ in plan)
-    total, unknown = 0.0, 0
+    there, words = expected.weights(records), {}
     for config, seeds in plan:
-        words = where(runner.Job(config, tuple(range(seeds))), stores, prints[config.dataset])
-        missing = sum(word in ("trained", "missing") for word in words)
-        cost = seconds_a_seed(config, records)
-        if cost is None:
-            unknown += missing
-        else:
-            total += missing * cost
-        about = f"  {cost / 60:.1f} min a seed, measured" if missing and cost is not None else ""
-        lines.append(f"  {config.label:{width}}  {summary(words)}{about}")
-    rest = f", and {unknown} runs of unknown cost" if unknown else ""
-    return [*lines, f"  to do: about {total / 60:.0f} min on the device measured{rest}"]
+        job = runner.Job(config, tuple(range(seeds)))
+        words[config.label] = where(job, stores, prints[config.dataset], there)
+    left = [
+        (config, seed)
+        for config, _ in plan
+        for seed, word in enumerate(words[config.label])
+        if word in (TRAINED, MISSING)
+    ]
+    costs = expected.seconds(left, records, prints)
+    for config, _ in plan:
+        own = [cost for (of, _), cost in zip(left, costs, strict=True) if of is config]
+        known = [cost for cost in own if cost is not None]
+        about = f"  {mean(known) / 60:.1f} min a seed, measured" if known else ""
+        lines.append(f"  {config.label:{width}}  {summary(words[config.label])}{about}")
+    rest = f", and {costs.count(None)} runs of unknown cost" if None in costs else ""
+    minutes = sum(cost or 0 for cost in costs) / 60
+    return [*lines, f"  to do: about {minutes:.0f} min on the device measured{rest}"]
 
 
-def _recorded(dataset: str, records: Sequence[Record]) -> str:
-    """Return the fingerprint of a dataset that is not here: that of most of its records."""
-    prints = [r.run["data"]["fingerprint"] for r in records if r.config["dataset"] == dataset]
-    return max(sorted(set(prints)), key=prints.count, default="")
-
-
-def where(job: runner.Job, stores: dict[str, Store], own: str | None = None) -> list[str]:
+def where(
+    job: runner.Job, stores: dict[str, Store], own: str | None = None, there: Container[str] = ()
+) -> list[str]:
     """Return for each seed the stores that have its record, or "trained" or "missing".
 
     Args:
         job: some seeds of a config.
         stores: by the word to say.
         own: see `runner.state`.
+        there: training keys whose weights came with a record.
     """
+    own = runner.fingerprint(job.config.dataset) if own is None else own
     states = {name: runner.state(job, store, own) for name, store in stores.items()}
     words = []
     for seed in job.seeds:
         found = [name for name, state in states.items() if state[seed] == "done"]
-        trained = any(state[seed] == "trained" for state in states.values())
-        words.append("+".join(found) or ("trained" if trained else "missing"))
+        trained = any(state[seed] == TRAINED for state in states.values())
+        trained |= training_key(job.config, seed, own) in there
+        words.append("+".join(found) or (TRAINED if trained else MISSING))
     return words
 
 
 def summary(words: list[str]) -> str:
     """Return "3 released" for three equal words, "2 local, 1 missing" for mixed ones."""
     return ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-
-
-def seconds_a_seed(config: Config, records: Sequence[Record]) -> float | None:
-    """Return what a seed of this config took in the records that timed all of it, or None."""
-    wanted = (config.experiment, config.profile, config.label)
-    names = ("experiment", "profile", "label")
-    same = [r for r in records if tuple(r.config[name] for name in names) == wanted]
-    timed = [record.seconds for record in same if not record.untimed]
-    return mean(timed) if timed else None
 
 
 def local_and_released(runs: Path) -> dict[str, Store]:

@@ -7,8 +7,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites
 from ecgadv.experiments.store import Store, released_folder, stores_at_hand
@@ -19,6 +17,8 @@ from ecgadv.results.runs import runs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+UNKNOWN = "their cost was not measured"
 
 
 def planned(stores: Sequence[Store] | None = None) -> DataFrame:
@@ -90,36 +90,31 @@ def missing(experiment: str, profile: str, *, only: str, seeds: int | None = Non
         experiment, profile, only, seeds: as for `run_missing`.
 
     Returns:
-        A sentence; where all are there, it says so. The hours are those that like runs took.
+        A sentence; where all are there, it says so. The hours are those of `expected.seconds`.
 
     Raises:
         EcgadvError: no label matches.
     """
-    from ecgadv.experiments import runner
+    from ecgadv.experiments import expected, runner
 
     records = load(stores_at_hand(), experiment, profile).records
     done = {(record.config["label"], record.seed) for record in records}
     wanted = [
-        job.config.label
+        (job.config, seed)
         for job in runner.jobs(experiment, profile, only=only, seeds=seeds)
         for seed in job.seeds
         if (job.config.label, seed) not in done
     ]
     if not wanted:
         return Markdown("All runs that are planned for this were made.")
-    costs = []
-    for label in wanted:
-        like = [r for r in records if _kind(r.config["label"]) == _kind(label) and not r.untimed]
-        costs.append(np.mean([r.seconds for r in like]) if like else np.nan)
-    hours = np.sum(costs) / 3600
-    cost = "their cost was not measured" if np.isnan(hours) else f"about {hours:.1f} hours"
+    datasets = {config.dataset for config, _ in wanted}
+    prints = {name: expected.fingerprint(name, records) for name in datasets}
+    costs = expected.seconds(wanted, records, prints)
+    hours = sum(cost or 0 for cost in costs) / 3600
+    cost = f"about {hours:.1f} hours"
+    if unknown := costs.count(None):
+        cost = f"{cost}, without {unknown} of unknown cost" if hours else UNKNOWN
     return Markdown(
         f"**Not run:** {len(wanted)} runs ({cost}), by "
         f"`ecgadv run {experiment} --profile {profile} --only '{only}'`."
     )
-
-
-def _kind(label: str) -> tuple[str, str]:
-    """Return network and loss, such as mlp and nsr."""
-    _, network, defense, _ = label.split("/")
-    return network, defense.partition("-")[0]
