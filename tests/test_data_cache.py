@@ -22,7 +22,7 @@ META = {"name": "demo", "beats": 3}
 def test_round_trip(tmp_path):
     path = tmp_path / "new" / "demo.npz"
     cache.write(path, ARRAYS, META)
-    arrays, meta = cache.read(path, mend="prepare it")
+    arrays, meta = cache.read(path, name="demo", mend="prepare it")
     assert meta == META
     assert arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -39,7 +39,7 @@ def test_nothing_stays_of_a_killed_writer(tmp_path):
 
 def test_missing(tmp_path):
     with pytest.raises(EcgadvError, match=r"no prepared data at .*demo\.npz: prepare it"):
-        cache.read(tmp_path / "demo.npz", mend="prepare it")
+        cache.read(tmp_path / "demo.npz", name="demo", mend="prepare it")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
@@ -49,7 +49,7 @@ def test_truncated(tmp_path, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(EcgadvError, match=r"demo\.npz is damaged .*: prepare it"):
-        cache.read(path, mend="prepare it")
+        cache.read(path, name="demo", mend="prepare it")
 
 
 def test_a_flipped_byte_anywhere_in_the_data(tmp_path):
@@ -61,7 +61,7 @@ def test_a_flipped_byte_anywhere_in_the_data(tmp_path):
         damaged[position] ^= 0x40
         path.write_bytes(damaged)
         try:
-            arrays, meta = cache.read(path, mend="prepare it")
+            arrays, meta = cache.read(path, name="demo", mend="prepare it")
         except EcgadvError as error:
             assert "\n" not in str(error)
         else:  # a byte of the zip's own bookkeeping that nothing depends on
@@ -74,7 +74,7 @@ def test_contents_that_do_not_match_their_hash(tmp_path):
     header = {"format": cache.FORMAT, "meta": META, "sha256": "0" * 64}
     np.savez_compressed(path, header=np.array(json.dumps(header)), **ARRAYS)
     with pytest.raises(EcgadvError, match="do not match its hash"):
-        cache.read(path, mend="prepare it")
+        cache.read(path, name="demo", mend="prepare it")
 
 
 def test_another_format(tmp_path, monkeypatch):
@@ -83,7 +83,13 @@ def test_another_format(tmp_path, monkeypatch):
     cache.write(path, ARRAYS, META)
     monkeypatch.undo()
     with pytest.raises(EcgadvError, match="has format 0, expected 1: prepare it"):
-        cache.read(path, mend="prepare it")
+        cache.read(path, name="demo", mend="prepare it")
+
+
+def test_another_dataset(tmp_path):
+    cache.write(tmp_path / "demo.npz", ARRAYS, META)
+    with pytest.raises(EcgadvError, match="holds 'demo', expected 'other': prepare it"):
+        cache.read(tmp_path / "demo.npz", name="other", mend="prepare it")
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):

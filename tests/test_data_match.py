@@ -110,7 +110,9 @@ def test_both_files_give_the_split_of_the_authors(few, tmp_path, monkeypatch, ca
     np.testing.assert_array_equal(split.train, shuffled[:32])
     np.testing.assert_array_equal(split.validation, shuffled[32:])
     assert split.leaks_patients
-    cache.write(written, {"train": train, "test": test}, {"data": "another"})
+    cache.write(
+        written, {"train": train, "test": test}, {"name": match.CSV_SPLIT, "data": "another"}
+    )
     with pytest.raises(EcgadvError, match="split of other beats"):
         data.split(few, "csv")
 

@@ -36,18 +36,19 @@ def write(path, arrays, meta):
         ) from error
 
 
-def read(path, *, mend):
+def read(path, *, name, mend):
     """Read what `write` wrote, verified against its own hash.
 
     Args:
         path: the .npz.
+        name: what its metadata must call it.
         mend: what the user should do if it is missing or broken; ends the error's line.
 
     Returns:
         (arrays, meta): {name: numpy array} and the metadata dict.
 
     Raises:
-        EcgadvError: the file is missing, damaged, or of another format.
+        EcgadvError: the file is missing, damaged, of another format or another dataset.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,6 +63,8 @@ def read(path, *, mend):
         raise EcgadvError(f"{path} has format {found}, expected {FORMAT}: {mend}")
     if stated != digest(arrays):
         raise EcgadvError(f"{path} is damaged (its contents do not match its hash): {mend}")
+    if meta.get("name") != name:
+        raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected {name!r}: {mend}")
     return arrays, meta
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgadv.data import cache, verify
-from ecgadv.data.dataset import Dataset
+from ecgadv.data.dataset import Dataset, class_counts
 from ecgadv.errors import EcgadvError
 from ecgadv.files import DAMAGED, why
 
@@ -190,12 +190,11 @@ def prepare(raw_dir, out, *, progress=None):
     cache.check(arrays, expected=ARRAYS, source=raw_dir, mend=MEND)
     arrays["counts"] = cache.pack(arrays["counts"])
     cache.write(out, arrays, {"name": "challenge-2017", "labels": LABELS})
-    found = np.bincount(y, minlength=len(CLASSES))
     return {
         "records": len(whole),
         "padded": int(np.less(whole, LENGTH).sum()),
         "cut": int(np.greater(whole, LENGTH).sum()),
-        "classes": {name: int(n) for name, n in zip(CLASSES, found, strict=True)},
+        "classes": class_counts(y, CLASSES),
     }
 
 
@@ -205,9 +204,7 @@ def load(path):
     Raises:
         EcgadvError: the cache is missing, damaged or of another dataset.
     """
-    arrays, meta = cache.read(path, mend=MEND)
-    if meta.get("name") != "challenge-2017":
-        raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected 'challenge-2017': {MEND}")
+    arrays, _ = cache.read(path, name="challenge-2017", mend=MEND)
     arrays["counts"] = cache.unpack(arrays["counts"])
     cache.check(arrays, expected=ARRAYS, source=path, mend=MEND)
     ends = np.cumsum(arrays["length"], dtype=np.int64)

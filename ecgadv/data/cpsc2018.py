@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ecgadv.data import cache, leads, wfdb16
+from ecgadv.data.dataset import class_counts
 from ecgadv.errors import EcgadvError
 from ecgadv.files import DAMAGED, why
 
@@ -203,13 +204,12 @@ def prepare(raw_dir, out, *, progress=None):
     arrays = {"record": np.array(names), "label": _table(labels), **packer.arrays()}
     cache.write(out, arrays, {"name": "cpsc2018", "labels": LABELS})
     single = arrays["label"][:, 1] < 0
-    found = np.bincount(arrays["label"][single, 0], minlength=len(CLASSES))
     return {
         "records": len(names),
         f"of {RECORDS:,} missing": RECORDS - len(names),
         "with several classes": int((~single).sum()),
         "flat leads kept": packer.flat,
-        "classes": {name: int(n) for name, n in zip(CLASSES, found, strict=True)},
+        "classes": class_counts(arrays["label"][single, 0], CLASSES),
     }
 
 
@@ -264,9 +264,7 @@ def read_cache(path):
     Raises:
         EcgadvError: the cache is missing, damaged or of another dataset.
     """
-    arrays, meta = cache.read(path, mend=MEND)
-    if meta.get("name") != "cpsc2018":
-        raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected 'cpsc2018': {MEND}")
+    arrays, _ = cache.read(path, name="cpsc2018", mend=MEND)
     return arrays, arrays["label"][:, 1] < 0
 
 

@@ -65,9 +65,13 @@ class Dataset:
 
     def counts(self, index=None):
         """Samples in each class: {class: int} in the order of `classes`."""
-        y = self.y if index is None else self.y[index]
-        found = np.bincount(y, minlength=len(self.classes))
-        return {name: int(n) for name, n in zip(self.classes, found, strict=True)}
+        return class_counts(self.y if index is None else self.y[index], self.classes)
+
+
+def class_counts(y, classes):
+    """How many of the labels y (N,) are of each class: {class: int} in the order of `classes`."""
+    found = np.bincount(y, minlength=len(classes))
+    return {name: int(n) for name, n in zip(classes, found, strict=True)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,8 @@ from ecgadv.data.beats import LENGTH
 from ecgadv.errors import EcgadvError
 
 NAMED = 5  # rows that match nothing are named one by one up to so many
-SPLIT_FILE = "mitdb-csv-split.npz"
+CSV_SPLIT = "mitdb-csv-split"
+SPLIT_FILE = f"{CSV_SPLIT}.npz"
 MEND = "run `ecgadv data match mitbih_train.csv mitbih_test.csv` with the csv's two files"
 
 
@@ -127,7 +128,7 @@ def write_split(train, test, dataset, path):
     if len(both) != len(dataset) or not np.array_equal(np.sort(both), np.arange(len(dataset))):
         return False
     arrays = {"train": train.place.astype(np.int32), "test": test.place.astype(np.int32)}
-    cache.write(path, arrays, {"name": "mitdb-csv-split", "data": dataset.fingerprint})
+    cache.write(path, arrays, {"name": CSV_SPLIT, "data": dataset.fingerprint})
     return True
 
 
@@ -137,7 +138,7 @@ def read_split(path, dataset):
     Raises:
         EcgadvError: there is no such file, or it is of other beats.
     """
-    arrays, meta = cache.read(path, mend=MEND)
+    arrays, meta = cache.read(path, name=CSV_SPLIT, mend=MEND)
     if meta.get("data") != dataset.fingerprint:
         raise EcgadvError(f"{path} is a split of other beats than these: {MEND}")
     return arrays["train"].astype(np.int64), arrays["test"].astype(np.int64)

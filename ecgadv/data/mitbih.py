@@ -11,6 +11,7 @@ import numpy as np
 
 from ecgadv.data import beats, cache
 from ecgadv.data.beats import CLASSES
+from ecgadv.data.dataset import class_counts
 from ecgadv.errors import EcgadvError
 from ecgadv.files import DAMAGED, why
 
@@ -193,8 +194,7 @@ def prepare(raw_dir, out, *, progress=None):
         if progress is not None:
             progress(name)
     arrays = {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-    found = np.bincount(arrays["y"], minlength=len(CLASSES))
-    classes = {name: int(n) for name, n in zip(CLASSES, found, strict=True)}
+    classes = class_counts(arrays["y"], CLASSES)
     if classes != TOTALS:
         raise EcgadvError(
             f"the annotations in {raw_dir} give {classes}, expected {TOTALS}: "
@@ -213,8 +213,6 @@ def load(path):
     Raises:
         EcgadvError: the cache is missing, damaged or not of MIT-BIH beats as they are cut now.
     """
-    arrays, meta = cache.read(path, mend=MEND)
-    if meta.get("name") != "mitdb":
-        raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected 'mitdb': {MEND}")
+    arrays, _ = cache.read(path, name="mitdb", mend=MEND)
     cache.check(arrays, expected=ARRAYS, source=path, mend=MEND)
     return beats.assemble(arrays, name="mitdb", labels=LABELS, note=NOTE)

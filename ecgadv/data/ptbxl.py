@@ -14,6 +14,7 @@ import numpy as np
 
 from ecgadv.data import cache, leads, resample, wfdb16
 from ecgadv.data import cpsc2018 as cpsc
+from ecgadv.data.dataset import class_counts
 from ecgadv.errors import EcgadvError
 from ecgadv.files import DAMAGED, why
 
@@ -161,12 +162,11 @@ def prepare(raw_dir, out, *, name="ptb-xl", progress=None):
     columns = ("ecg_id", "patient", "fold", "label")
     arrays = {column: np.array([getattr(row, column) for row in found]) for column in columns}
     cache.write(out, arrays | packer.arrays(), {"name": name, "labels": LABELS})
-    counted = np.bincount(arrays["label"], minlength=len(CLASSES))
     return {
         "records": len(found),
         "patients": len(np.unique(arrays["patient"])),
         "flat leads kept": packer.flat,
-        "classes": {name: int(n) for name, n in zip(CLASSES, counted, strict=True)},
+        "classes": class_counts(arrays["label"], CLASSES),
     }
 
 
@@ -183,9 +183,7 @@ def load(path, *, name="ptb-xl", wanted=leads.EIGHT):
     Raises:
         EcgadvError: the cache is missing, damaged or of another dataset.
     """
-    arrays, meta = cache.read(path, mend=mend(name))
-    if meta.get("name") != name:
-        raise EcgadvError(f"{path} holds {meta.get('name')!r}, expected {name!r}: {mend(name)}")
+    arrays, _ = cache.read(path, name=name, mend=mend(name))
     return leads.dataset(
         leads.unpack(arrays, leads=wanted),
         length=SECONDS * RATES[name],
@@ -200,7 +198,7 @@ def load(path, *, name="ptb-xl", wanted=leads.EIGHT):
     )
 
 
-def load_cpsc(path, *, wanted=leads.EIGHT):
+def load_cpsc(path):
     """The prepared records of CPSC2018 in the form and with the classes of PTB-XL at 100 Hz.
 
     Raises:
@@ -208,7 +206,7 @@ def load_cpsc(path, *, wanted=leads.EIGHT):
     """
     arrays, single = cpsc.read_cache(path)
     keep = single & (arrays["label"][:, 0] < len(CLASSES))
-    signals = leads.unpack(arrays, leads=wanted, keep=keep)
+    signals = leads.unpack(arrays, leads=leads.EIGHT, keep=keep)
     fs = RATES["ptb-xl"]
     return leads.dataset(
         (resample.slower(signal, cpsc.FS // fs) for signal in signals),
