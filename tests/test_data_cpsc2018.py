@@ -8,7 +8,7 @@ import pytest
 import scipy.io
 
 from ecgadv import data
-from ecgadv.data import cpsc2018, describe, ptbxl
+from ecgadv.data import cpsc2018, cpsc2018_split, describe, ptbxl
 from ecgadv.data import prepare as preparing
 from ecgadv.errors import EcgadvError
 
@@ -96,7 +96,7 @@ def test_as_a_network_trained_on_ptb_xl_meets_it(prepared):
 
 def test_held_out_names_are_the_authors():
     # SHA-256 of the sorted names that the authors' own selection holds out.
-    found = {part: "\n".join(names) for part, names in cpsc2018.held_out().items()}
+    found = {part: "\n".join(names) for part, names in cpsc2018_split.held_out().items()}
     sums = {part: hashlib.sha256(text.encode()).hexdigest()[:16] for part, text in found.items()}
     assert sums == {"validation": "71d20262ea88cae9", "test": "85dd19ead7cc8121"}
 
@@ -104,7 +104,7 @@ def test_held_out_names_are_the_authors():
 def test_select_takes_the_first_of_each_class_after_the_shuffles():
     rng = np.random.RandomState(1)
     first, single = rng.randint(1, 10, 900), rng.rand(900) < 0.9
-    found = cpsc2018.select(first, single)
+    found = cpsc2018_split.select(first, single)
     # The same once more, record by record.
     rng, left = np.random.RandomState(0), [i for i in range(900) if single[i]]
     order = np.array(left)
@@ -126,7 +126,7 @@ def test_select_takes_the_first_of_each_class_after_the_shuffles():
 def test_labels_that_give_another_split_are_refused():
     reference = {f"A{number:04d}": (number % 9,) for number in range(1, 6878)}
     with pytest.raises(EcgadvError, match="another validation part"):
-        cpsc2018.check_selection(reference)
+        cpsc2018_split.check(reference)
 
 
 @pytest.mark.parametrize("row", ["A0001,10", "A0001,x", "A0001,,,", "B1,1", "A0002,1\nA0002,2", ""])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from loopback import MITDB, WHOLE, Mirror, below, fake_files, fake_record, with_sums
 
-from ecgadv.data import catalogue, describe, download, physionet, verify
+from ecgadv.data import catalogue, describe, download, parallel, physionet, verify
 from ecgadv.errors import EcgadvError
 
 CPSC = catalogue.source("cpsc2018")
@@ -341,7 +341,7 @@ def test_off_a_terminal_a_line_now_and_then_tells_the_progress(
 ):
     fetch(mirror, tmp_path / "quick")
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(physionet, "LOG_EVERY", -1)
+    monkeypatch.setattr(parallel, "LOG_EVERY", -1)
     fetch(mirror, tmp_path / "slow")
     lines = capsys.readouterr().err.splitlines()
     assert all(re.fullmatch(r"mitdb: \d+\.\d MB, \d+ of 19 files", line) for line in lines)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ecgadv.data import cpsc2018, ptbxl
+from ecgadv.data import cpsc2018_split, ptbxl
 from ecgadv.data.dataset import Split
 from ecgadv.errors import EcgadvError
 
@@ -19,7 +19,8 @@ def authors(dataset, *, seed=0):
     """
     if not dataset.name.startswith("cpsc2018"):
         raise EcgadvError(f"split 'authors' is of cpsc2018, not of '{dataset.name}'")
-    held = {part: np.isin(dataset.record, names) for part, names in cpsc2018.held_out().items()}
+    listed = cpsc2018_split.held_out()
+    held = {part: np.isin(dataset.record, names) for part, names in listed.items()}
     return Split(
         name="authors",
         seed=seed,

@@ -10,7 +10,7 @@ import voltage
 import yaml
 
 from ecgadv import data
-from ecgadv.data import cpsc2018, leads, ptbxl, wfdb16
+from ecgadv.data import cpsc2018, cpsc2018_split, leads, ptbxl, wfdb16
 from ecgadv.data import prepare as preparing
 
 BOOK = Path(__file__).parents[2] / "book"
@@ -30,13 +30,13 @@ def headers(physionet):
 
 
 def test_the_authors_split_of_the_whole_list(reference):
-    cpsc2018.check_selection(reference)
+    cpsc2018_split.check(reference)
     names = np.array(list(reference))
     first = np.array([labels[0] for labels in reference.values()])
     single = np.array([len(labels) == 1 for labels in reference.values()])
     assert len(names) == 6877 and (~single).sum() == 477
     assert np.bincount(first).tolist() == [918, 1098, 704, 207, 1695, 574, 653, 826, 202]
-    parts = cpsc2018.select(first, single)
+    parts = cpsc2018_split.select(first, single)
     # SHA-256 of the names in order, from the authors' own selection.
     for part, expected in (
         ("validation", "23f3bbbb0ab187fb"),
@@ -63,7 +63,7 @@ def test_physionets_form_from_the_raw_files_to_the_split(headers, physionet, tmp
     assert dataset.x.shape[1:] == (8, 33_792) and (np.abs(dataset.x).max(-1) <= 1).all()
     several = len(headers) - len(dataset)
     assert several == sum("," in header.read_text(errors="replace") for header in headers)
-    held = cpsc2018.held_out()
+    held = cpsc2018_split.held_out()
     names = set(dataset.record)
     assert names.isdisjoint(set(held["validation"]) & set(held["test"]))
     assert data.load("cpsc2018-100", root=tmp_path).x.shape[1:] == (8, 1000)
