@@ -10,14 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.intervals import Interval, seed_interval, seeds_and_examples_interval
+from ecgadv.evaluation.intervals import (
+    RESAMPLES,
+    over_seeds,
+    seed_interval,
+    seeds_and_examples_interval,
+)
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.result import WORST, Result
 
 Measure = Callable[[Result, Result], Estimate | None]
-RESAMPLES, LEVEL = 2000, 0.95
 
 
 def accuracy_gain(attack: str, levels: Sequence[float]) -> Measure:
@@ -143,12 +147,8 @@ def distance_gain(a: Result, b: Result) -> Estimate | None:
     rng = np.random.default_rng(0)
     drawn = rng.integers(n_pairs, size=(RESAMPLES, n_pairs))
     values = np.stack([_excess(both[:, s, drawn]) for s in range(n_seeds)], axis=1)
-    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=RESAMPLES) / n_seeds
-    low, high = np.quantile((values * shares).sum(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    seeds = seed_interval(_excess(both), level=LEVEL)
-    return Estimate(
-        seeds, Interval(seeds.estimate, float(low), float(high), LEVEL, n_seeds, n_pairs)
-    )
+    seeds = seed_interval(_excess(both))
+    return Estimate(seeds, over_seeds(values, seeds.estimate, n_pairs, rng))
 
 
 def _estimate(
@@ -186,10 +186,8 @@ def _over_pairs(rows: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray])
     if not common.any():
         return None
     one_class = np.zeros(rows.shape[-1], np.int64)
-    both = seeds_and_examples_interval(
-        rows, one_class, 1, statistic=statistic, resamples=RESAMPLES, level=LEVEL
-    )
-    return Estimate(seed_interval(statistic(rows[..., common].mean(axis=-1)), level=LEVEL), both)
+    both = seeds_and_examples_interval(rows, one_class, 1, statistic=statistic)
+    return Estimate(seed_interval(statistic(rows[..., common].mean(axis=-1))), both)
 
 
 def _excess(both: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from ecgadv.border.arrays import NOT_ATTACKED
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.resampling import draw_examples, draw_patients
 
+RESAMPLES, LEVEL = 2000, 0.95  # of every interval on a page
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
@@ -42,7 +43,7 @@ class McNemar:
     p_value: float
 
 
-def seed_interval(values: np.ndarray, *, level: float = 0.95) -> Interval:
+def seed_interval(values: np.ndarray, *, level: float = LEVEL) -> Interval:
     """Return the mean over seeds with Student's t interval; one seed has NaN bounds."""
     _check_level(level)
     values = np.asarray(values, dtype=float)
@@ -63,8 +64,8 @@ def seeds_and_examples_interval(
     balanced: bool = False,
     statistic: Statistic | None = None,
     patients: np.ndarray | None = None,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
     seed: int = 0,
 ) -> Interval:
     """Return a two-level percentile bootstrap interval of the mean over training seeds.
@@ -105,9 +106,32 @@ def seeds_and_examples_interval(
         means, draws, n = draw_patients(rows, y, patients, n_classes, **how)
     join = statistic or (lambda accuracies: accuracies[..., 0])
     estimate = join(means.reshape(n_seeds, n_rows)).mean()
-    values = join(draws.reshape(resamples, n_seeds, n_rows))  # (R, S)
-    values = (values * _seed_shares(n_seeds, resamples, rng)).sum(axis=1)
-    return _percentile(float(estimate), values, level, n_seeds, n)
+    return over_seeds(
+        join(draws.reshape(resamples, n_seeds, n_rows)), estimate, n, rng, level=level
+    )
+
+
+def over_seeds(
+    values: np.ndarray,
+    estimate: float,
+    n_examples: int,
+    rng: np.random.Generator,
+    *,
+    level: float = LEVEL,
+) -> Interval:
+    """Return the percentile interval of resampled examples, whose seeds are drawn now, too.
+
+    Args:
+        values: of each resample and seed, (R, S).
+        estimate: of the examples as they are, the mean over the seeds.
+        n_examples: how many these are.
+        rng: generator of the draws.
+        level: confidence level.
+    """
+    resamples, n_seeds = values.shape
+    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=resamples) / n_seeds
+    low, high = np.quantile((values * shares).sum(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(estimate), float(low), float(high), level, n_seeds, n_examples)
 
 
 def mcnemar(held_a: np.ndarray, held_b: np.ndarray) -> McNemar:
@@ -168,18 +192,6 @@ def _seed_rows(held: np.ndarray) -> np.ndarray:
     if held.ndim != 3 or not len(held):
         raise EcgadvError(f"flags of shape {held.shape}; give (N,), (M, N) or one such a seed")
     return held
-
-
-def _seed_shares(n_seeds: int, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how large a share of each resample every seed has, (R, S)."""
-    return rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=resamples) / n_seeds
-
-
-def _percentile(
-    estimate: float, values: np.ndarray, level: float, n_seeds: int, n_examples: int
-) -> Interval:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(estimate, float(low), float(high), level, n_seeds, n_examples)
 
 
 def _rng(resamples: int, level: float, seed: int) -> np.random.Generator:

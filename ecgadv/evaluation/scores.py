@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.evaluation.intervals import Interval
+from ecgadv.evaluation.intervals import LEVEL, RESAMPLES, Interval, over_seeds
 from ecgadv.evaluation.metrics import f1_among
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 
@@ -27,7 +27,7 @@ class Share:
     n: int
 
 
-def share(held: np.ndarray, *, level: float = 0.95) -> Share:
+def share(held: np.ndarray) -> Share:
     """Return the mean over seeds of the share of examples that held.
 
     The interval runs from the lowest to the highest end of the seeds' Wilson intervals, because a
@@ -35,20 +35,19 @@ def share(held: np.ndarray, *, level: float = 0.95) -> Share:
 
     Args:
         held: flags (S, n), 1, 0, or 255 where not attacked; the same examples in every seed.
-        level: of each Wilson interval.
     """
     seen = (held != NOT_ATTACKED).all(axis=0)
     n = int(seen.sum())
     if not n:
         return Share(math.nan, math.nan, math.nan, 0)
     means = held[:, seen].mean(axis=1)
-    ends = [wilson(mean, n, level=level) for mean in means]
+    ends = [wilson(mean, n) for mean in means]
     return Share(float(means.mean()), min(e[0] for e in ends), max(e[1] for e in ends), n)
 
 
-def wilson(mean: float, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the ends of Wilson's score interval of a share of n examples."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
+def wilson(mean: float, n: int) -> tuple[float, float]:
+    """Return the ends of Wilson's 95 % score interval of a share of n examples."""
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     middle = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * math.sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2))
     return max(0.0, middle - half), min(1.0, middle + half)
@@ -65,55 +64,41 @@ def macro_f1(
 
 
 def f1_interval(
-    predicted: np.ndarray,
-    y: np.ndarray,
-    n_classes: int,
-    classes: Sequence[int],
-    *,
-    resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
+    predicted: np.ndarray, y: np.ndarray, n_classes: int, classes: Sequence[int]
 ) -> Interval:
-    """Return a two-level percentile bootstrap interval of `macro_f1`.
+    """Return a two-level 95 % percentile bootstrap interval of `macro_f1`.
 
     Args:
         predicted: classes (S, N), 255 where not attacked; only examples seen in all seeds count.
         y: labels (N,).
         n_classes: K.
         classes: those of the mean, such as Han's N, AF and O.
-        resamples, level, seed: of the bootstrap.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     common = (predicted != NOT_ATTACKED).all(axis=0)
     every = np.bincount(y, minlength=n_classes)
-    shape = (resamples, len(predicted), n_classes, n_classes)
+    shape = (RESAMPLES, len(predicted), n_classes, n_classes)
     counts = np.full(shape, math.nan)  # of true and predicted class, a resample and seed
     for c in range(n_classes):
         members = predicted[:, common & (y == c)]
         n = members.shape[1]
         if n:
             patterns, times = np.unique(members, axis=1, return_counts=True)  # (S, P), (P,)
-            drawn = rng.multinomial(n, times / n, size=resamples) / n
+            drawn = rng.multinomial(n, times / n, size=RESAMPLES) / n
             rows = np.einsum("rp,spk->rsk", drawn, np.eye(n_classes)[patterns])
             counts[:, :, c] = every[c] * rows
     right = np.diagonal(counts, axis1=2, axis2=3)
     scores = 2 * right / (counts.sum(axis=2) + counts.sum(axis=3))
     values = scores[..., list(classes)].mean(axis=-1)  # (R, S)
     means = macro_f1(np.where(common, predicted, NOT_ATTACKED), y, n_classes, classes)
-    n_seeds = len(predicted)
-    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=resamples) / n_seeds
-    low, high = np.quantile((values * shares).sum(axis=1), [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(means.mean()), float(low), float(high), level, n_seeds, int(common.sum()))
+    return over_seeds(values, means.mean(), int(common.sum()), rng)
 
 
-def median_interval(
-    values: np.ndarray, *, resamples: int = 2000, level: float = 0.95, seed: int = 0
-) -> Interval:
-    """Return the median over seeds and examples with a two-level percentile bootstrap.
+def median_interval(values: np.ndarray) -> Interval:
+    """Return the median over seeds and examples with a two-level 95 % percentile bootstrap.
 
     Args:
         values: (S, P), NaN where there is none; an example is drawn with all its seeds.
-        resamples, level, seed: of the bootstrap.
 
     Raises EcgadvError if no value is there.
     """
@@ -121,13 +106,13 @@ def median_interval(
     if not found.any():
         raise EcgadvError("a median of no values; give one at least")
     values = values[:, found.any(axis=0)]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     s, p = values.shape
-    rows = rng.integers(s, size=(resamples, s, 1))
-    columns = rng.integers(p, size=(resamples, 1, p))
-    drawn = values[rows, columns].reshape(resamples, -1)
+    rows = rng.integers(s, size=(RESAMPLES, s, 1))
+    columns = rng.integers(p, size=(RESAMPLES, 1, p))
+    drawn = values[rows, columns].reshape(RESAMPLES, -1)
     drawn = drawn[~np.isnan(drawn).all(axis=1)]  # by chance one can hold none
-    low, high = np.quantile(np.nanmedian(drawn, axis=1), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(np.nanmedian(drawn, axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(
-        float(np.nanmedian(values)), float(low), float(high), level, s, int(found.any(0).sum())
+        float(np.nanmedian(values)), float(low), float(high), LEVEL, s, int(found.any(0).sum())
     )

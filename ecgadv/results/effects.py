@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgadv.evaluation.intervals import Interval, seed_interval
+from ecgadv.evaluation.intervals import RESAMPLES, over_seeds, seed_interval
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments.scores import HAN_CLASSES
 from ecgadv.experiments.store import Store, stores_at_hand
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 NETWORK = ("network", "split", "defense", "variant")
-RESAMPLES, LEVEL = 2000, 0.95
 Side = tuple[Result, str, float]  # a network, an attack and its level
 
 
@@ -159,9 +158,5 @@ def beyond_han(result: Result, attack: str, eps: float) -> Estimate:
     counts = read * every[:, None]
     f1 = 2 * np.diagonal(counts, axis1=2, axis2=3) / (counts.sum(axis=2) + counts.sum(axis=3))
     gaps = f1.mean(axis=-1) - f1[..., :HAN_CLASSES].mean(axis=-1)  # (S, 1 + R)
-    shares = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=RESAMPLES) / n_seeds
-    values = (gaps[:, 1:].T * shares).sum(axis=1)
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    seeds = seed_interval(gaps[:, 0], level=LEVEL)
-    both = Interval(seeds.estimate, low, high, LEVEL, n_seeds, int(common.sum()))
-    return Estimate(seeds, both)
+    seeds = seed_interval(gaps[:, 0])
+    return Estimate(seeds, over_seeds(gaps[:, 1:].T, seeds.estimate, int(common.sum()), rng))
