@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ecgadv import draws
 from ecgadv.border import options
 from ecgadv.errors import EcgadvError
 
@@ -103,7 +104,7 @@ class Threat:
         delta = x_adv - x
         if mask is not None:
             delta = torch.where(mask, delta, 0.0)
-        length = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+        length = l2_length(delta)
         # A sample of length 0 stays where it is: its factor is clamped to 1.
         factor = _like(self.eps, x) / length.clamp_min(torch.finfo(x.dtype).tiny)
         moved = x + delta * factor.clamp(max=1.0)
@@ -120,7 +121,7 @@ class Threat:
         """
         eps, delta = torch.as_tensor(self.eps).to(x), (x_adv - x).abs()
         if self.norm == "l2":
-            delta = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+            delta = l2_length(delta)
         return torch.where(delta == 0, 0.0, delta / eps).amax(dim=(-2, -1))
 
     def random_start(
@@ -141,16 +142,17 @@ class Threat:
             free = replace(self, low=None, high=None)
             return free.random_start(x, mask=mask, generator=generator)
         if self.norm == "linf":
-            noise = _uniform(x.shape, x, generator).mul_(2).sub_(1).mul_(_like(self.eps, x))
+            noise = draws.uniform(x.shape, x, generator).mul_(2).sub_(1).mul_(_like(self.eps, x))
             return torch.clamp(noise.add_(x), *self.box(x, mask))
-        direction = _normal(x, generator)
+        direction = draws.normal(x.shape, x, generator)
         places = torch.full((1, 1), x.shape[-2] * x.shape[-1], device=x.device)
         if mask is not None:
             direction = torch.where(mask, direction, 0.0)
             places = mask.expand(x.shape).sum(dim=(-2, -1), keepdim=True).clamp_min(1)
-        length = torch.linalg.vector_norm(direction, dim=(-2, -1), keepdim=True)
+        length = l2_length(direction)
         # The radius of a uniform point of the d-dimensional unit ball is U^(1/d).
-        radius = _uniform(length.shape, x, generator).pow((1.0 / places).to(x)) * _like(self.eps, x)
+        share = draws.uniform(length.shape, x, generator).pow((1.0 / places).to(x))
+        radius = share * _like(self.eps, x)
         unit = direction / length.clamp_min(torch.finfo(x.dtype).tiny)
         return self.project(x + radius * unit, x, mask)
 
@@ -196,10 +198,7 @@ class Threat:
         if x.dtype in (torch.float16, torch.bfloat16):
             x, x_adv = x.float(), x_adv.float()
         eps, delta = _like(self.eps, x), x_adv - x
-        if self.norm == "linf":
-            size = delta.abs()
-        else:
-            size = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+        size = delta.abs() if self.norm == "linf" else l2_length(delta)
         slack = tol * torch.clamp(x.abs().amax(dim=(-2, -1), keepdim=True), min=1.0)
         slack = torch.maximum(slack, torch.as_tensor(tol * eps).to(x))
         finite = torch.isfinite(x_adv)
@@ -216,6 +215,14 @@ class Threat:
         return excess
 
 
+def l2_length(delta: Tensor) -> Tensor:
+    """Return the length of each sample of delta (..., B, C, L) over leads and time, (..., B, 1, 1).
+
+    It is what the norm "l2" measures.
+    """
+    return torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
+
+
 def _like(value: float | Tensor, x: Tensor) -> float | Tensor:
     return value.to(x) if isinstance(value, Tensor) else value
 
@@ -223,17 +230,6 @@ def _like(value: float | Tensor, x: Tensor) -> float | Tensor:
 def _rows(value: float | Tensor | None, index: Tensor) -> float | Tensor | None:
     per_sample = isinstance(value, Tensor) and value.dim() == 3 and value.shape[0] > 1
     return value[index] if per_sample else value
-
-
-def _uniform(shape, x: Tensor, generator: torch.Generator | None) -> Tensor:
-    # Drawn where the generator lives, so that one CPU generator serves every device.
-    device = x.device if generator is None else generator.device
-    return torch.rand(shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
-
-
-def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    device = x.device if generator is None else generator.device
-    return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
 
 
 def _shown(value: float | Tensor | None) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ecgadv import draws
 from ecgadv.attacks.walks import Goal, Walks, hanning_smooth
 from ecgadv.border import options, signals
 from ecgadv.border.networks import attacked
@@ -104,7 +105,9 @@ def boundary(
         walks = Walks.begin(x, x_adv, mask, goal, spherical_step, source_step, step_adaptation)
         found = Boundary(x_adv, walks.distance.clone(), walks.queries.clone())
         while len(walks.index):
-            noise = hanning_smooth(_normal(x, generator)[walks.index], window)
+            # For the whole batch every time, so that no pair's noise depends on who has left.
+            noise = draws.normal(x.shape, x, generator)[walks.index]
+            noise = hanning_smooth(noise, window)
             walks.attempt(noise, candidates)
             done = walks.arrived(steps, max_queries)
             if bool(done.any()):
@@ -117,12 +120,6 @@ def _write(found: Boundary, ended: Walks) -> None:
     """Put pairs that leave in their places of the whole batch."""
     for name in ("x_adv", "distance", "queries"):
         getattr(found, name)[ended.index] = getattr(ended, name)
-
-
-def _normal(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    # Drawn for the whole batch every time, so that no pair's noise depends on who has left.
-    device = x.device if generator is None else generator.device
-    return torch.randn(x.shape, dtype=x.dtype, device=device, generator=generator).to(x.device)
 
 
 def check_window(window: int) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ecgadv.border.networks import forward, gradient_to
 from ecgadv.errors import EcgadvError
+from ecgadv.threat import l2_length
 
 LOSSES = ("ce", "margin", "dlr", "soft-margin")
 
@@ -164,4 +165,9 @@ def unit_gradient(gradient: Tensor) -> Tensor:
     tiny = torch.finfo(gradient.dtype).tiny
     # First by the largest value: squares of a confident network's gradient would underflow.
     scaled = gradient / gradient.abs().amax(dim=(-2, -1), keepdim=True).clamp_min(tiny)
-    return scaled / torch.linalg.vector_norm(scaled, dim=(-2, -1), keepdim=True).clamp_min(tiny)
+    return unit(scaled)
+
+
+def unit(delta: Tensor) -> Tensor:
+    """Return each sample of delta (..., B, C, L) scaled to length 1; a zero one stays zero."""
+    return delta / l2_length(delta).clamp_min(torch.finfo(delta.dtype).tiny)

@@ -10,7 +10,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ecgadv import draws
 from ecgadv.attacks.boundary import Boundary, check_classes, check_window, pairs
+from ecgadv.attacks.gradient import unit
 from ecgadv.attacks.walks import Goal, hanning_smooth
 from ecgadv.border import options
 from ecgadv.border.networks import attacked
@@ -140,15 +142,13 @@ class Hops:
         mean = (sides / asked.clamp_min(1))[:, None, None]
         # Less the mean of the signs, which lowers the variance; all of one sign are their own mean.
         found = torch.where(mean.abs() == 1, signed, signed - mean * drawn)
-        return _unit(found)
+        return unit(found)
 
     def _probe(self, rows: Tensor, window: int, generator: torch.Generator | None) -> Tensor:
         # Drawn for the whole batch every time, so that no pair's probes depend on who has left.
-        device = self.x.device if generator is None else generator.device
-        kind = {"dtype": self.x.dtype, "device": device, "generator": generator}
-        noise = torch.randn(self.x.shape, **kind).to(self.x.device)[rows]
+        noise = draws.normal(self.x.shape, self.x, generator)[rows]
         noise = hanning_smooth(noise, window)
-        return _unit(noise if self.mask is None else torch.where(self.mask[rows], noise, 0.0))
+        return unit(noise if self.mask is None else torch.where(self.mask[rows], noise, 0.0))
 
     def _met(self, rows: Tensor, points: Tensor, asks: Tensor) -> Tensor:
         """Judge the points (A, C, L) of those who ask; False for the others."""
@@ -163,8 +163,3 @@ class Hops:
         here = torch.linalg.vector_norm(self.here[rows] - self.x[rows], dim=(-2, -1))
         nearer = rows[here < self.distance()[rows]]
         self.nearest[nearer] = self.here[nearer]
-
-
-def _unit(delta: Tensor) -> Tensor:
-    size = torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
-    return delta / size.clamp_min(torch.finfo(delta.dtype).tiny)

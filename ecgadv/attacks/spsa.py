@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from ecgadv import draws
 from ecgadv.attacks.adamax_pgd import AdamaxIterate
 from ecgadv.attacks.gradient import attack_loss
 from ecgadv.attacks.search import Best, search
@@ -82,9 +83,7 @@ def estimated_gradient(
     total = torch.zeros_like(x_adv)
     for count in _lots(samples, max(1, ROWS // max(1, len(x_adv)))):
         shape = (1, count, *x_adv.shape[1:])
-        drawn_on = x_adv.device if generator is None else generator.device
-        v = torch.randint(2, shape, generator=generator, device=drawn_on).to(x_adv)
-        v = v.mul_(2).sub_(1).expand(len(x_adv), *shape[1:])
+        v = draws.signs(shape, x_adv, generator).expand(len(x_adv), *shape[1:])
         if mask is not None:
             v = torch.where(mask[:, None], v, 0.0)
         ends = [

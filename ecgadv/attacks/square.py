@@ -8,10 +8,12 @@ lead or more, and its share of all values shrinks as that of the squares does.
 import torch
 from torch import Tensor, nn
 
+from ecgadv import draws
+from ecgadv.attacks.gradient import unit
 from ecgadv.attacks.search import Best
 from ecgadv.border import options, signals
 from ecgadv.border.networks import attacked, forward
-from ecgadv.threat import Threat
+from ecgadv.threat import Threat, l2_length
 
 # The share is halved at these of 10,000 queries (section 3.1 of the paper), fewer in proportion.
 HALVED_AT = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -119,15 +121,15 @@ class Moves:
     def _moved(self, delta: Tensor, window: Tensor, other: Tensor, bumps: Tensor) -> Tensor:
         """Return delta with what the two windows hold, and what is left of eps, in the first."""
         inside, both = torch.where(window, delta, 0.0), torch.where(window | other, delta, 0.0)
-        left = (self._eps() ** 2 - length(delta) ** 2).clamp_min(0)
-        shape = torch.where(window, bumps + _unit(inside), 0.0)
-        budget = (left + length(both) ** 2).sqrt()
-        return torch.where(window | other, 0.0, delta) + _unit(shape) * budget
+        left = (self._eps() ** 2 - l2_length(delta) ** 2).clamp_min(0)
+        shape = torch.where(window, bumps + unit(inside), 0.0)
+        budget = (left + l2_length(both) ** 2).sqrt()
+        return torch.where(window | other, 0.0, delta) + unit(shape) * budget
 
     def _within(self, delta: Tensor) -> Tensor:
         if self.threat.norm == "l2":
             delta = torch.where(self.mask, delta, 0.0) if self.mask is not None else delta
-            delta = _unit(delta) * self._eps()
+            delta = unit(delta) * self._eps()
         return self.threat.project(self.x + delta, self.x, self.mask)
 
     def _eps(self) -> float | Tensor:
@@ -160,9 +162,7 @@ class Moves:
 
     def _draw(self, *shape: int) -> Tensor:
         # For the whole batch every time, so that no sample's draw depends on who has left.
-        device = self.x.device if self.generator is None else self.generator.device
-        kind = {"device": device, "dtype": self.x.dtype, "generator": self.generator}
-        return torch.rand(self.whole, *shape, **kind).to(self.x.device)[self.rows]
+        return draws.uniform((self.whole, *shape), self.x, self.generator)[self.rows]
 
 
 def harmonic(x: Tensor) -> Tensor:
@@ -170,12 +170,3 @@ def harmonic(x: Tensor) -> Tensor:
     places = torch.arange(1, x.shape[-1] + 2, device=x.device, dtype=torch.float64)
     sums = torch.cat([places.new_zeros(1), places.pow(-2).cumsum(0)])
     return sums.to(x.dtype)
-
-
-def length(delta: Tensor) -> Tensor:
-    """Return the "l2" length of each sample, (A, 1, 1)."""
-    return torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
-
-
-def _unit(delta: Tensor) -> Tensor:
-    return delta / length(delta).clamp_min(torch.finfo(delta.dtype).tiny)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ecgadv.attacks.gradient import unit
 from ecgadv.border.networks import forward
+from ecgadv.threat import l2_length
 
 # Every TEST_EVERY-th iteration of a pair judges its two steps. Each judgement looks at the
 # latest SPHERICAL_WINDOW or SOURCE_WINDOW outcomes and wants them between TOO_FEW and TOO_MANY.
@@ -46,10 +48,10 @@ def propose(
     Steps are (B,), relative to the distance. Where x_adv equals x and the noise is 0, so it stays.
     """
     delta = x_adv - x
-    distance = _length(delta)
+    distance = l2_length(delta)
     source = delta / distance
     across = noise - (noise * source).sum(dim=(-2, -1), keepdim=True) * source
-    across = across / _length(across).clamp_min(torch.finfo(x.dtype).tiny)
+    across = unit(across)
     # A right triangle of legs 1 and spherical_step, in units of the distance.
     cosine = (1 + spherical_step**2).rsqrt()
     sine = spherical_step * cosine
@@ -143,7 +145,7 @@ class Walks:
             mask=mask,
             goal=goal,
             index=index,
-            distance=_length(x_adv - x).flatten(),
+            distance=l2_length(x_adv - x).flatten(),
             queries=torch.full_like(index, 2),  # the start and the original
             iteration=torch.ones_like(index),
             tries=torch.zeros_like(index),
@@ -178,7 +180,7 @@ class Walks:
         self.tries.masked_fill_(ended, 0)
 
     def _move(self, candidate: Tensor, met: Tensor) -> None:
-        distance = _length(candidate - self.x).flatten()
+        distance = l2_length(candidate - self.x).flatten()
         # A candidate is closer by construction, but for rounding.
         better = met & (distance < self.distance)
         self.distance = torch.where(better, distance, self.distance)
@@ -203,10 +205,6 @@ def _rows(value: Tensor | Goal | Outcomes | float | None, rows: Tensor):
     if value is None or isinstance(value, float):
         return value
     return value[rows] if isinstance(value, Tensor) else value.take(rows)
-
-
-def _length(delta: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(delta, dim=(-2, -1), keepdim=True)
 
 
 def _each(step: Tensor, x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import formulas
 import pytest
 import torch
 
-from ecgadv import attacks, threat
+from ecgadv import attacks, draws
 from ecgadv.attacks.gradient import attack_loss
 from ecgadv.defenses import adversarial, cross_entropy, jacobian, nsr
 from ecgadv.models import pullback
@@ -128,7 +128,7 @@ def start(monkeypatch):
         rows = noise if len(x) == 4 else noise[: len(x)]
         return ((rows + 1) / 2).to(x)
 
-    monkeypatch.setattr(threat, "_uniform", from_formulas)
+    monkeypatch.setattr(draws, "uniform", from_formulas)
 
 
 def moved(x_adv, x, wanted):
