@@ -15,6 +15,7 @@ Batch = tuple[Tensor, Tensor, Tensor | None]
 ROUNDED_SUM = 0.01  # soft labels may sum to 1 within this
 # Labels of several classes at once are plus or minus this, so that one-hot rows are never such.
 SIGN = 2
+NAMED = 10  # positions that a message names one by one
 STUCK = 0.5  # the share of values that a budget must be able to move
 
 
@@ -182,10 +183,10 @@ def finite(name: str, x: Tensor) -> None:
     )
 
 
-def places(where: Tensor, *, most: int = 10) -> str:
+def places(where: Tensor) -> str:
     """Return the positions of the True values, as "at 0, 4 (2 of 9)"."""
     found = where.flatten().nonzero().flatten().tolist()
-    shown = ", ".join(map(str, found[:most])) + (", ..." if len(found) > most else "")
+    shown = ", ".join(map(str, found[:NAMED])) + (", ..." if len(found) > NAMED else "")
     return f"at {shown} ({len(found)} of {where.numel()})"
 
 

@@ -1,10 +1,11 @@
 """The rows of the Kaggle heartbeat csv, paper B's input, cut from a recording by their true rule.
 
-The rule was recovered from genuine rows, which it gives bit for bit (PROTOCOLS part 1). It is not
-what Kachuee et al., arXiv:1805.00794, section III-A, describe (125 Hz, 1.2 median RR intervals):
-a row starts at a beat's annotation and spans the interval to the next annotation, of whatever
-type, and a fifth of the one after; every third sample of the 360 Hz counts is taken without a
-filter, so that rows are at 120 Hz; the whole of it is min-max normalised, then cut or padded.
+The rule was recovered from genuine rows, which it gives bit for bit (notebooks/heartbeat-csv). It
+is not what Kachuee et al., arXiv:1805.00794, section III-A, describe (125 Hz, 1.2 median RR
+intervals): a row starts at a beat's annotation and spans the interval to the next annotation, of
+whatever type, and a fifth of the one after; every third sample of the 360 Hz counts is taken
+without a filter, so that rows are at 120 Hz; the whole of it is min-max normalised, then cut or
+padded.
 """
 
 import numpy as np

@@ -14,10 +14,10 @@ from ecgadv.threat import Threat
 BOUNDS = {"normalised": (0.0, 1.0), "lead maximum": (-1.0, 1.0)}
 
 
-def threat(unit: str, eps: float | Tensor, *, bounded: bool = True, norm: str = "linf") -> Threat:
-    """Return the threat of that size on data in `unit`, clipped to its range if `bounded`."""
+def threat(unit: str, eps: float | Tensor, *, bounded: bool = True) -> Threat:
+    """Return the "linf" threat of size eps on data in `unit`, within its range if `bounded`."""
     low, high = BOUNDS.get(unit, (None, None)) if bounded else (None, None)
-    return Threat(eps, norm=norm, low=low, high=high, unit=unit)
+    return Threat(eps, low=low, high=high, unit=unit)
 
 
 def of_leads(eps: float, leads: tuple[int, ...], count: int) -> float | Tensor:

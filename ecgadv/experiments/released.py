@@ -11,6 +11,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import from_dict
 from ecgadv.experiments.session import load_weights
 from ecgadv.experiments.store import Record, Store, released_folder
+from ecgadv.experiments.suites import PROFILES
 
 # Of the data sets of released networks: leads, values, values a second (ecgadv.data).
 SHAPES = {
@@ -18,8 +19,6 @@ SHAPES = {
     "challenge-2017": (1, 9000, 300.0),
     "ptb-xl": (8, 1000, 100.0),
 }
-# Which profile is taken where a network is released in several (DESIGN.md).
-PREFERRED = ("paper", "short", "compact")
 
 
 @dataclass(frozen=True)
@@ -140,4 +139,4 @@ def _folders(folders: Sequence[Path | str] | None) -> Sequence[Path | str]:
 
 
 def _rank(profile: str) -> int:
-    return PREFERRED.index(profile) if profile in PREFERRED else len(PREFERRED)
+    return PROFILES.index(profile) if profile in PROFILES else len(PROFILES)

@@ -8,12 +8,10 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments import suites, whole
 from ecgadv.experiments.config import run_key
 from ecgadv.experiments.store import WEIGHTS, Record, Store, merged, stores_at_hand
+from ecgadv.experiments.suites import PROFILES
 from ecgadv.results.kept import Kept
 from ecgadv.results.names import rank
 from ecgadv.results.result import Result
-
-# The order in which a page prefers them (DESIGN.md); demo is never evidence.
-PROFILES = ("paper", "short", "compact")
 
 
 @dataclass(frozen=True)
@@ -93,14 +91,12 @@ def names(record: Record) -> tuple[str, str, str]:
     return tuple(record.config[name] for name in ("experiment", "profile", "label"))
 
 
-def best(
-    stores: Sequence[Store], experiment: str, network: str, profiles: Sequence[str] = PROFILES
-) -> Results:
+def best(stores: Sequence[Store], experiment: str, network: str) -> Results:
     """Return the results of the first profile that has any of this network.
 
     Where none has, the results of the first profile: they are empty, and all is "not run".
     """
-    found = [load(stores, experiment, profile) for profile in profiles]
+    found = [load(stores, experiment, profile) for profile in PROFILES]
     return next((results for results in found if results.pick(network=network)), found[0])
 
 

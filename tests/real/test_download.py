@@ -47,7 +47,7 @@ def test_challenge_2017_labels(mirror, tmp_path):
     with server:
         fetch("challenge-2017", root=tmp_path, base=server.url)
     text = "\n".join(describe.describe("challenge-2017", root=tmp_path))
-    # PROTOCOLS part 1: the three label versions that circulate.
+    # The three label versions that circulate.
     assert "v0        A 771, N 5,154, O 2,557, ~ 46," in text
     assert "v2        A 738, N 5,050, O 2,456, ~ 284," in text
     assert "v3        A 758, N 5,076, O 2,415, ~ 279," in text

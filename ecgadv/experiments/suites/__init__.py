@@ -23,6 +23,9 @@ SUITES: dict[tuple[str, str], Callable[[], Plan]] = {
     ("twelve-leads", "demo"): twelve_leads.demo,
 }
 
+# The order in which a page or a reader prefers them; demo is never evidence.
+PROFILES = ("paper", "short", "compact")
+
 
 def plan(suite: str, profile: str) -> Plan:
     """Return the configs of a suite in a profile with their numbers of seeds."""

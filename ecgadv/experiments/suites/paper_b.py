@@ -10,7 +10,7 @@ from ecgadv.training import Schedule
 EPS = (0.01, 0.03, 0.05, 0.1, 0.2, 0.3)
 PROOF_EPS = (0.01, 0.03, 0.05, 0.1)  # above them nothing is left that could be proved
 NOISE_EPS = {"beat-mlp": EPS, "beat-cnn": (*EPS, 0.4, 0.5, 0.6)}
-# Hyper-parameters that paper B's authors chose on MIT-BIH (PROTOCOLS part 1).
+# Hyper-parameters that paper B's authors chose on MIT-BIH (PROTOCOLS row B11).
 JACOBIAN_BETA = {"beat-mlp": 0.9, "beat-cnn": 0.7}
 NSR_BETA = {"beat-mlp": 0.4, "beat-cnn": 0.3}
 TRAINING_EPS = (0.1, 0.2, 0.3)
@@ -220,7 +220,7 @@ def masked(config: Config) -> Config:
 def log_network() -> Config:
     """Return the network of the log in the authors' code, under that log's attack.
 
-    It is probably the MLP with NSR at beta 0.5 under SPSA (PROTOCOLS part 1 and 3.5): 810 beats,
+    It is probably the MLP with NSR at beta 0.5 under SPSA (PROTOCOLS 3.5): 810 beats,
     eps 0.1. The strongest attacks of ours see the same beats.
     """
     steps, beats = 100, {"per_class": 162}

@@ -21,7 +21,7 @@ from ecgadv.experiments.suites.twelve_leads_attacks import (
 )
 from ecgadv.training import Schedule
 
-# Chosen by the authors on CPSC2018, and what is beside them here (PROTOCOLS part 1).
+# Chosen by the authors on CPSC2018, and what is beside them here (PROTOCOLS 3.6).
 NSR_BETA, JACOBIAN_BETA, TRAINING_EPS = 1.0, 24.0, 0.01
 STRENGTHS = {
     "nsr": (NSR_BETA, 0.3, 3.0),
