@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
+from facts import write
 
 from ecgadv import data, figures
 from ecgadv.errors import EcgadvError
@@ -47,6 +47,5 @@ if __name__ == "__main__":
         config="released networks of paper B, attacked again on a few test beats",
     )
     source["command"] = "python book/explore.py RECORDINGS"
-    print("# Written by book/explore.py.")
     found = {"licence": LICENCE, "provenance": source, **attacked.made(chosen, beats, index)}
-    yaml.safe_dump(found, sys.stdout, sort_keys=False, width=100, default_flow_style=None)
+    write(found, "Written by book/explore.py.")

@@ -7,11 +7,12 @@ of the csv.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
+from facts import rounded, write
 from heartbeat_rule import CHANGES, DESCRIBED_FS, described, row
 
 from ecgadv import data, figures
@@ -44,33 +45,7 @@ def summary(dataset, records, genuine):
     found = [place[values[:-1].tobytes(), int(values[-1])] for values in genuine]
     makers = {name: described(record) for name, record in records.items()}
     old = [makers[dataset.record[i]](dataset.facts["annotation"][i]) for i in found]
-
-    def equal_and_near(change):
-        again = []
-        for i in found:
-            record, k = records[dataset.record[i]], dataset.facts["annotation"][i]
-            made = row(record.signal, record.samples, record.is_beat, k, change)
-            again.append(np.full(187, np.inf) if made is None else made)
-        same = (np.array(again) == genuine[:, :-1]).all(1)
-        return {"equal": int(same.sum()), "near": int((_rms(again, genuine) < NEAR).sum())}
-
-    examples = []
-    for label, wanted in EXAMPLES.items():
-        n = int(np.flatnonzero(wanted(dataset)[found])[0])
-        i, (then, length) = found[n], old[n]
-        examples.append(
-            {
-                "label": label,
-                "record": str(dataset.record[i]),
-                "annotation": int(dataset.facts["annotation"][i]),
-                "onset": int(dataset.onset[i]),
-                "class": dataset.classes[dataset.y[i]],
-                "rms": round(float(_rms([then], genuine[n : n + 1])[0]), 4),
-                "genuine": _rounded(genuine[n, : dataset.length[i]]),
-                "values": _rounded(dataset.x[i, 0, : dataset.length[i]]),
-                "described": _rounded(then[:length]),
-            }
-        )
+    equal_and_near = partial(_equal_and_near, dataset, records, genuine, found)
     rms = _rms([values for values, _ in old], genuine)
     split, facts = data.split(dataset, "beatwise", seed=0), dataset.facts
     train = np.concatenate([split.train, split.validation])
@@ -83,15 +58,15 @@ def summary(dataset, records, genuine):
             "records": len(np.unique(dataset.record[found])),
         },
         "before": BEFORE,
-        "rule": equal_and_near(None),
+        "rule": equal_and_near(change=None),
         "changes": {
-            change: {"step": step, "instead": instead, **equal_and_near(change)}
+            change: {"step": step, "instead": instead, **equal_and_near(change=change)}
             for change, (step, instead) in CHANGES.items()
         },
         "described": {
             "fs": DESCRIBED_FS,
             "near": int((rms < NEAR).sum()),
-            "rms": [round(float(value), 3) for value in np.quantile(rms, [0.05, 0.5, 0.95])],
+            "rms": rounded(np.quantile(rms, [0.05, 0.5, 0.95]), 3),
         },
         "other": int(facts["other"].sum()),
         "guessed": int(facts["guessed"].sum()),
@@ -100,16 +75,40 @@ def summary(dataset, records, genuine):
         "uncut": [int(facts["uncut"].min()), int(facts["uncut"].max())],
         "test": len(split.test),
         "neighbours": match.neighbours(split.test, train, dataset),
-        "examples": examples,
+        "examples": [_example(label, dataset, genuine, found, old) for label in EXAMPLES],
+    }
+
+
+def _equal_and_near(dataset, records, genuine, found, *, change):
+    """How many rows the rule gives with one change, bit for bit and nearly; found[n] is row n."""
+    again = []
+    for i in found:
+        record, k = records[dataset.record[i]], dataset.facts["annotation"][i]
+        made = row(record.signal, record.samples, record.is_beat, k, change)
+        again.append(np.full(187, np.inf) if made is None else made)
+    same = (np.array(again) == genuine[:, :-1]).all(1)
+    return {"equal": int(same.sum()), "near": int((_rms(again, genuine) < NEAR).sum())}
+
+
+def _example(label, dataset, genuine, found, old):
+    """The first genuine row of a kind beside ours, and as the csv's description has it, `old`."""
+    n = int(np.flatnonzero(EXAMPLES[label](dataset)[found])[0])
+    i, (then, length) = found[n], old[n]
+    return {
+        "label": label,
+        "record": str(dataset.record[i]),
+        "annotation": int(dataset.facts["annotation"][i]),
+        "onset": int(dataset.onset[i]),
+        "class": dataset.classes[dataset.y[i]],
+        "rms": round(float(_rms([then], genuine[n : n + 1])[0]), 4),
+        "genuine": rounded(genuine[n, : dataset.length[i]], 4),
+        "values": rounded(dataset.x[i, 0, : dataset.length[i]], 4),
+        "described": rounded(then[:length], 4),
     }
 
 
 def _rms(rows, genuine):
     return np.sqrt(np.mean((np.array(rows, float) - genuine[:, :-1]) ** 2, axis=1))
-
-
-def _rounded(values):
-    return [round(float(value), 4) for value in values]
 
 
 if __name__ == "__main__":
@@ -122,12 +121,8 @@ if __name__ == "__main__":
         environment(torch.device("cpu")), beats, seeds=[0], config="the rule of the heartbeat csv"
     )
     source["command"] = "python book/heartbeat.py RECORDINGS CSV"
-    print("# Written by book/heartbeat.py. The curves are cut from the MIT-BIH Arrhythmia Database")
-    print("# 1.0.0 (Moody & Mark, 2001; PhysioNet, Goldberger et al., 2000), under ODC-BY 1.0.")
-    yaml.safe_dump(
+    write(
         {"provenance": source, **made},
-        sys.stdout,
-        sort_keys=False,
-        width=100,
-        default_flow_style=None,
+        "Written by book/heartbeat.py. The curves are cut from the MIT-BIH Arrhythmia Database",
+        "1.0.0 (Moody & Mark, 2001; PhysioNet, Goldberger et al., 2000), under ODC-BY 1.0.",
     )

@@ -7,12 +7,11 @@ released undefended one of suite `twelve-leads`, profile `compact`. The attack d
 first success, so that the shape of a finished perturbation shows.
 """
 
-import sys
 from functools import partial
 
 import numpy as np
 import torch
-import yaml
+from facts import rounded, write
 
 from ecgadv import attacks, figures, results
 from ecgadv.data.leads import twelve
@@ -42,7 +41,7 @@ def printed(eight, fs, digits):
     count = round(SECONDS * fs)
     whole = twelve(eight)
     return {
-        lead: [round(float(v), digits) for v in whole[lead][column * count :][:count]]
+        lead: rounded(whole[lead][column * count :][:count], digits)
         for names in ROWS
         for column, lead in enumerate(names)
     }
@@ -69,6 +68,8 @@ def summary(net):
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = results.networks("twelve-leads", "compact", split="folds", variant="faithful")["ce"]
-    print("# Written by book/leads.py. The curves are cut from a record of PTB-XL (Wagner et al.,")
-    print("# 2020; PhysioNet, Goldberger et al., 2000), under CC BY 4.0.")
-    yaml.safe_dump(summary(found), sys.stdout, sort_keys=False, width=100, default_flow_style=None)
+    write(
+        summary(found),
+        "Written by book/leads.py. The curves are cut from a record of PTB-XL (Wagner et al.,",
+        "2020; PhysioNet, Goldberger et al., 2000), under CC BY 4.0.",
+    )

@@ -7,12 +7,10 @@ network is the released undefended one of paper A's `compact`. Neither attack st
 success, so that the shape of a finished perturbation shows.
 """
 
-import sys
 from functools import partial
 
-import numpy as np
 import torch
-import yaml
+from facts import rounded, write
 
 from ecgadv import attacks, figures, results
 from ecgadv.errors import EcgadvError
@@ -48,7 +46,7 @@ def summary(net):
     added, read_as = {}, {}
     for name, attack in finished(net).items():
         change, read_as[name] = shown.added(attack, EPS, 0)
-        added[name] = _rounded(change[0, first : first + count], 2)
+        added[name] = rounded(change[0, first : first + count], 2)
     return {
         "record": str(dataset.record[position]),
         "class": dataset.classes[int(shown.y[0])],
@@ -58,20 +56,16 @@ def summary(net):
         "eps": EPS,
         "decimate": net.config["model_options"].get("decimate", 1),
         "provenance": figures.provenance_of(net.records[:1]),
-        "millivolts": _rounded(signal[first : first + count], 4),
+        "millivolts": rounded(signal[first : first + count], 4),
         "microvolts": added,
     }
-
-
-def _rounded(values, digits):
-    return [round(float(value), digits) for value in np.asarray(values, float)]
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     found = results.networks("paper-a", "compact", network="han", variant="faithful")["ce"]
-    print(
-        "# Written by book/waveforms.py. The curve is cut from a record of the CinC 2017 challenge"
+    write(
+        summary(found),
+        "Written by book/waveforms.py. The curve is cut from a record of the CinC 2017 challenge",
+        "(Clifford et al., 2017; PhysioNet, Goldberger et al., 2000), under ODC-BY 1.0.",
     )
-    print("# (Clifford et al., 2017; PhysioNet, Goldberger et al., 2000), under ODC-BY 1.0.")
-    yaml.safe_dump(summary(found), sys.stdout, sort_keys=False, width=100, default_flow_style=None)
