@@ -76,9 +76,7 @@ def sap_smoothing(*, quick: bool) -> list[Row]:
 def evaluation(*, quick: bool) -> list[Row]:
     """Beats a second through a PGD evaluation of an undefended network trained for a moment."""
     count, steps, rounds = (32, 3, 1) if quick else (256, 20, 2)
-    beats = data.load("synthetic")
-    order = torch.randperm(len(beats.y), generator=torch.Generator().manual_seed(0))
-    x, y = torch.from_numpy(beats.x)[order], torch.from_numpy(beats.y)[order]
+    x, y = shuffled_beats()
     rows = []
     for name in ("beat-mlp", "beat-cnn"):
         network = trained(name, x, y, steps=2 if quick else 60)
@@ -139,6 +137,13 @@ def trained(name: str, x, y, *, steps: int, threat: Threat | None = None):
         generator=torch.Generator(),
     )
     return network
+
+
+def shuffled_beats():
+    """Return the synthetic beats and their labels, of all classes from the beginning on."""
+    beats = data.load("synthetic")
+    order = torch.randperm(len(beats.y), generator=torch.Generator().manual_seed(0))
+    return torch.from_numpy(beats.x)[order], torch.from_numpy(beats.y)[order]
 
 
 def random_beats(batch: int):

@@ -7,9 +7,9 @@ import torch
 
 import ecgadv
 from benchmarks import peers
-from benchmarks.attacking import NO_PEER, trained
+from benchmarks.attacking import NO_PEER, shuffled_beats, trained
 from benchmarks.timing import Row
-from ecgadv import attacks, data
+from ecgadv import attacks
 from ecgadv.evaluation.robustness import predict
 from ecgadv.evaluation.subject import Counted
 from ecgadv.threat import Threat
@@ -23,9 +23,7 @@ def standard(*, quick: bool) -> list[Row]:
     """`standard` on networks trained against PGD for a moment; the CNN's on fewer beats, scaled."""
     sizes = {"beat-mlp": 8, "beat-cnn": 2} if quick else {"beat-mlp": 1000, "beat-cnn": 64}
     suite = "fast" if quick else "standard"
-    beats = data.load("synthetic")
-    order = torch.randperm(len(beats.y), generator=torch.Generator().manual_seed(0))
-    x, y = torch.from_numpy(beats.x)[order], torch.from_numpy(beats.y)[order]
+    x, y = shuffled_beats()
     rows = []
     for name, count in sizes.items():
         network = trained(name, x, y, steps=2 if quick else 60, threat=THREAT)

@@ -7,6 +7,7 @@ from collections import deque
 import numpy as np
 import pytest
 import torch
+from small import seeded
 from torch import nn
 
 from ecgadv.attacks import Boundary, boundary
@@ -18,10 +19,6 @@ from ecgadv.attacks.walks import (
     propose,
 )
 from ecgadv.errors import EcgadvError
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def normal(*shape, seed=0):

@@ -4,6 +4,7 @@ import warnings
 
 import pytest
 import torch
+from small import seeded
 from test_attacks_pgd import Linear, Network
 from torch import nn
 
@@ -12,10 +13,6 @@ from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
 
 FAR = 1e6
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -2,14 +2,11 @@
 
 import pytest
 import torch
+from small import seeded
 from test_attacks_pgd import Linear, Network
 
 from ecgadv.attacks import boundary, hopskipjump
 from ecgadv.errors import EcgadvError
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def plane(pairs=4):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small import seeded
 from test_attacks_pgd import Linear, Network
 
 from ecgadv.attacks import spsa
@@ -9,10 +10,6 @@ from ecgadv.attacks.gradient import attack_loss, input_gradient
 from ecgadv.attacks.spsa import estimated_gradient
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def test_the_estimate_is_the_mean_over_directions():

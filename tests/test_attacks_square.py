@@ -2,16 +2,13 @@
 
 import pytest
 import torch
+from small import seeded
 from test_attacks_pgd import Linear, Network
 
 from ecgadv.attacks import apgd, square
 from ecgadv.attacks.square import Moves, shrunk
 from ecgadv.errors import EcgadvError
 from ecgadv.threat import Threat
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])

@@ -4,16 +4,10 @@ import math
 
 import pytest
 import torch
+from small import setting
 
 from ecgadv.defenses import adversarial, cross_entropy
-from ecgadv.models import BeatMLP
 from ecgadv.models.stacking import stack
-
-
-def setting(seed=0):
-    torch.manual_seed(seed)
-    model = BeatMLP(length=8, classes=3, width=6).double()
-    return model, torch.randn(5, 1, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 0])
 
 
 def mean_entropy(logits, y):

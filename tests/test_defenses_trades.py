@@ -5,20 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from small import setting
 
 from ecgadv import attacks
 from ecgadv.defenses import trades
 from ecgadv.experiments import run
 from ecgadv.experiments.config import Defense
-from ecgadv.models import BeatMLP
 from ecgadv.models.stacking import stack
 from ecgadv.threat import Threat
-
-
-def setting(seed=0):
-    torch.manual_seed(seed)
-    model = BeatMLP(length=8, classes=3, width=6).double()
-    return model, torch.randn(5, 1, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 0])
 
 
 def moved(model, x, q, mask):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from small import plain
 
 from ecgadv import models
 from ecgadv.attacks import pgd
@@ -10,15 +10,6 @@ from ecgadv.models.stacking import stack
 from ecgadv.threat import Threat
 
 CLOSE = {torch.float64: {"rtol": 0, "atol": 1e-12}, torch.float32: {"rtol": 1e-5, "atol": 1e-5}}
-
-
-def plain(network, x):
-    h = x.flatten(-2)
-    for layer in network.layers[:3]:
-        h = F.linear(h, layer.weight, layer.bias).relu()
-    for layer in network.layers[3:]:
-        h = F.linear(h, layer.weight, layer.bias)
-    return h
 
 
 def mlp(seed=0, dtype=torch.float64, **options):

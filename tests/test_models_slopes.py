@@ -2,21 +2,12 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
+from small import plain
 
 from ecgadv import models
 from ecgadv.models.stacking import stack
 
 CLOSE = {torch.float64: {"rtol": 1e-10, "atol": 1e-12}, torch.float32: {"rtol": 1e-4, "atol": 1e-5}}
-
-
-def plain(network, x):
-    h = x.flatten(-2)
-    for layer in network.layers[:3]:
-        h = F.linear(h, layer.weight, layer.bias).relu()
-    for layer in network.layers[3:]:
-        h = F.linear(h, layer.weight, layer.bias)
-    return h
 
 
 def mlp(seed, dtype):
