@@ -61,16 +61,22 @@ def stage(
         embed_figures(text, executed / "figures", origin=origin, book=built)
         (target / "notebooks").mkdir(exist_ok=True)
         (target / "notebooks" / notebook.name).write_text(json.dumps(text), encoding="utf-8")
-    (target / "generated").mkdir()
+    generate(book, executed, target / "generated")
+
+
+def generate(book: Path, executed: Path, folder: Path) -> None:
+    """Write what pages include: files of the repository, verdicts, and what notebooks wrote."""
+    folder.mkdir()
     for name in INCLUDED:
-        shutil.copyfile(book.parent / name, target / "generated" / name)
-    cards = claims.cards(book / "claims.yml", executed / "verdicts")
-    (target / "generated" / "claims.md").write_text(cards, encoding="utf-8")
-    (target / "generated" / "answer.md").write_text(answer(executed / "figures"), encoding="utf-8")
+        shutil.copyfile(book.parent / name, folder / name)
+    texts = {"claims": claims.cards(book / "claims.yml", executed / "verdicts")}
+    texts["answer"] = answer(executed / "figures")
     for name in FRAGMENTS:
         saved = executed / "fragments" / f"{name}.md"
-        text = saved.read_text(encoding="utf-8") if saved.exists() else f"*{claims.NOT_RUN}*\n"
-        (target / "generated" / f"{name}.md").write_text(text, encoding="utf-8")
+        here = saved.exists()
+        texts[name] = saved.read_text(encoding="utf-8") if here else f"*{claims.NOT_RUN}*\n"
+    for name, text in texts.items():
+        (folder / f"{name}.md").write_text(text, encoding="utf-8")
 
 
 def answer(folder: Path) -> str:

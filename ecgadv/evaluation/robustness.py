@@ -128,8 +128,8 @@ def attack_predictions(
         uint8 (N,): class under the attack, 255 not a candidate.
 
     Raises:
-        EcgadvError: NaN logits, a candidate out of range, or shapes that do not fit together.
-        ValueError: the attack left its budget (from `Threat.check`, tolerance 1e-5).
+        EcgadvError: NaN logits, a candidate out of range, shapes that do not fit together, or an
+            attack that left its budget (`Threat.check`).
     """
     x, y, mask, batch_size = _checked(model, x, y, attack, threat, mask, batch_size)
     chosen = examples.candidates(candidates, len(x))

@@ -85,17 +85,7 @@ def save(
             provenance field that is missing, or a text in it with an absolute path or the name of
             this machine.
     """
-    import matplotlib
-    from matplotlib import pyplot as plt
-
-    if not _ID.fullmatch(id):
-        raise EcgadvError(f"figure id {id!r}: use 'fig-' and lower-case words joined by hyphens")
-    for name, text in {"title": title, "caption": caption, "alt": alt}.items():
-        if not text.strip() or "\n\n" in text.strip():
-            raise EcgadvError(f"{name} of {id} is {text!r}: give it one paragraph of text")
-    if (count := len(caption.split())) > CAPTION_WORDS:
-        words = f"{CAPTION_WORDS} at the most, the rest is for the page"
-        raise EcgadvError(f"caption of {id} has {count} words: {words}")
+    _check_texts(id, {"title": title, "caption": caption, "alt": alt})
     _check_provenance(id, provenance)
     rows = _rows(id, data)
     folder = Path(out)
@@ -109,16 +99,35 @@ def save(
         "rows": len(rows),
         "provenance": dict(provenance),
     }
-    with matplotlib.rc_context({"svg.hashsalt": id}):
-        fig.savefig(folder / f"{id}.svg", metadata={"Date": None})
-        fig.savefig(folder / f"{id}.png", metadata={"Software": None})
-        fig.savefig(folder / f"{id}.pdf", metadata={"CreationDate": None})
-    plt.close(fig)
+    _save_drawing(fig, id, folder)
     with (folder / f"{id}.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([list(data), *rows])
     text = json.dumps(described, indent=2, sort_keys=True, ensure_ascii=False, default=_plain)
     (folder / f"{id}.json").write_text(text + "\n", encoding="utf-8")
     return Saved(id, folder)
+
+
+def _check_texts(id: str, texts: Mapping[str, str]) -> None:
+    if not _ID.fullmatch(id):
+        raise EcgadvError(f"figure id {id!r}: use 'fig-' and lower-case words joined by hyphens")
+    for name, text in texts.items():
+        if not text.strip() or "\n\n" in text.strip():
+            raise EcgadvError(f"{name} of {id} is {text!r}: give it one paragraph of text")
+    if (count := len(texts["caption"].split())) > CAPTION_WORDS:
+        words = f"{CAPTION_WORDS} at the most, the rest is for the page"
+        raise EcgadvError(f"caption of {id} has {count} words: {words}")
+
+
+def _save_drawing(fig: Figure, id: str, folder: Path) -> None:
+    """Write svg, png and pdf, the same bytes whenever they are written, and close the figure."""
+    import matplotlib
+    from matplotlib import pyplot as plt
+
+    with matplotlib.rc_context({"svg.hashsalt": id}):
+        fig.savefig(folder / f"{id}.svg", metadata={"Date": None})
+        fig.savefig(folder / f"{id}.png", metadata={"Software": None})
+        fig.savefig(folder / f"{id}.pdf", metadata={"CreationDate": None})
+    plt.close(fig)
 
 
 def provenance_of(records: Iterable[Any]) -> dict[str, Any]:

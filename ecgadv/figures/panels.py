@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgadv.errors import EcgadvError
 from ecgadv.figures.citable import Saved, save
-from ecgadv.figures.style import WIDTH, look, plain_log
+from ecgadv.figures.style import WIDTH, look, plain_log, rows_down
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,8 +125,7 @@ def panels(
         axes.flat[number - columns].tick_params(labelbottom=True)
     fig.supxlabel(x, fontsize=11)
     fig.supylabel(y, fontsize=11)
-    handles = [plt.Line2D([], [], label=label, **look(n)) for label, n in labels.items()]
-    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    _legend(fig, {label: look(number) for label, number in labels.items()})
     return fig, data
 
 
@@ -212,7 +211,7 @@ def dots(
     series = list(dict.fromkeys(name for cells in rows.values() for name in cells))
     if not series:
         raise EcgadvError("dots of nothing: give at least one row with one series")
-    looks = {name: number for number, name in enumerate(series)}
+    styles = {name: {**look(n), "linestyle": "none"} for n, name in enumerate(series)}
     legend = len(series) > 1
     step = 0.8 / len(series)
     height = 0.8 + 0.2 * legend * -(-len(series) // 2) + len(rows) * (0.22 + 0.16 * len(series))
@@ -221,20 +220,14 @@ def dots(
     data: dict[str, list[Any]] = {name: [] for name in ("row", "series", value, *ends)}
     for place, (label, cells) in enumerate(rows.items()):
         for name, dot in cells.items():
-            style = {**look(looks[name]), "linestyle": "none"}
             where = place + step * (series.index(name) - (len(series) - 1) / 2)
-            whisker = {"color": style["color"], "solid_capstyle": "butt"}
-            axis.plot([dot.low, dot.high], [where, where], lw=1.2, **whisker)
-            axis.plot([dot.inner_low, dot.inner_high], [where, where], lw=4, alpha=0.5, **whisker)
-            axis.plot([dot.value], [where], **style)
+            _draw_dot(axis, dot, where, styles[name])
             data["row"].append(label)
             data["series"].append(name)
             data[value].append(dot.value)
             for end in ends:
                 data[end] += _column([getattr(dot, end)], 1)
-    axis.set_yticks(range(len(rows)), [label.replace(", ", ",\n") for label in rows], fontsize=10)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.grid(axis="y", visible=False)
+    rows_down(axis, rows)
     for edge in range(1, len(rows)):
         axis.axhline(edge - 0.5, color="#E4E4E4", lw=0.6, zorder=0)
     if change:
@@ -244,12 +237,22 @@ def dots(
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol="" if change else "%"))
     axis.set_xlabel(value)
     if legend:
-        handles = [
-            plt.Line2D([], [], label=name, **{**look(looks[name]), "linestyle": "none"})
-            for name in series
-        ]
-        fig.legend(handles=handles, loc="outside upper center", ncols=2)
+        _legend(fig, styles)
     return fig, data
+
+
+def _draw_dot(axis: Axes, dot: Dot, where: float, style: Mapping[str, Any]) -> None:
+    whisker = {"color": style["color"], "solid_capstyle": "butt"}
+    axis.plot([dot.low, dot.high], [where, where], lw=1.2, **whisker)
+    axis.plot([dot.inner_low, dot.inner_high], [where, where], lw=4, alpha=0.5, **whisker)
+    axis.plot([dot.value], [where], **style)
+
+
+def _legend(fig: Figure, styles: Mapping[str, Mapping[str, Any]]) -> None:
+    from matplotlib import pyplot as plt
+
+    handles = [plt.Line2D([], [], label=label, **style) for label, style in styles.items()]
+    fig.legend(handles=handles, loc="outside upper center", ncols=2)
 
 
 def _column(values: Sequence[float] | None, count: int) -> list[float | None]:

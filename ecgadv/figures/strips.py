@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.figures.style import WIDTH, look, plain_log
+from ecgadv.figures.style import WIDTH, look, plain_log, rows_down
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,8 +41,6 @@ def strips(rows: Mapping[str, np.ndarray], *, value: str) -> tuple[Figure, dict[
         data[value] += found.tolist()
     axis.set_xscale("log")
     plain_log(axis.xaxis)
-    axis.set_yticks(range(len(rows)), [label.replace(", ", ",\n") for label in rows], fontsize=10)
-    axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.grid(axis="y", visible=False)
+    rows_down(axis, rows)
     axis.set_xlabel(value)
     return fig, data

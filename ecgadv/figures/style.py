@@ -1,6 +1,12 @@
 """One look for all figures: legible on a phone, in greyscale, and to the colour-blind."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe & Ito's colours without the yellow, which is too faint on white; told apart by dash and
 # marker as well, so that a series survives greyscale print.
@@ -53,6 +59,14 @@ def plain_log(axis: Any) -> None:
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter("{x:,g}")
+
+
+def rows_down(axis: Axes, labels: Iterable[str]) -> None:
+    """Name the rows of an axis, the first on top, a label with commas over several lines."""
+    labels = [label.replace(", ", ",\n") for label in labels]
+    axis.set_yticks(range(len(labels)), labels, fontsize=10)
+    axis.set_ylim(len(labels) - 0.5, -0.5)
+    axis.grid(axis="y", visible=False)
 
 
 def look(index: int) -> dict[str, Any]:
