@@ -129,6 +129,16 @@ def why(error: Exception) -> str:
 
 
 @contextlib.contextmanager
+def damage_told(checkpoint: Path) -> Iterator[None]:
+    """Turn what reading a damaged checkpoint raises into a line that names it."""
+    try:
+        yield
+    except DAMAGED as error:
+        text = f"checkpoint {checkpoint} is damaged ({why(error)})"
+        raise EcgadvError(f"{text}; delete it and run the command again") from error
+
+
+@contextlib.contextmanager
 def full_disk_told(folder: Path) -> Iterator[None]:
     """Turn the error of a full disk into a line that names the folder."""
     try:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ecgadv.errors import EcgadvError
-from ecgadv.files import DAMAGED, read_sealed, why, write_sealed
+from ecgadv.files import damage_told, read_sealed, write_sealed
 from ecgadv.models.kernels import DeadKernels, normalize_kernels
 from ecgadv.models.precision import PRECISIONS, computing_in
 
@@ -273,13 +273,10 @@ def _resume(checkpoint: Path | None, model, optimizer) -> tuple[list[dict], dict
     """Load what the checkpoint holds; return the history and the best epoch's state, if kept."""
     if checkpoint is None or not checkpoint.exists():
         return [], None
-    try:
+    with damage_told(checkpoint):
         content = io.BytesIO(read_sealed(checkpoint))
         # Adam's step counts stay where they are loaded, and on a GPU it would wait for each.
         state = torch.load(content, weights_only=True, map_location="cpu")
-    except DAMAGED as error:
-        text = f"checkpoint {checkpoint} is damaged ({why(error)}); delete it"
-        raise EcgadvError(f"{text} and run the command again") from error
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     return state["history"], state.get("best")

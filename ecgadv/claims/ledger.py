@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgadv.claims.finding import Judgement
+from ecgadv.claims.reasons import capital
 from ecgadv.errors import EcgadvError
 
 NOT_RUN = "not run"
@@ -48,7 +49,7 @@ def statement(claim: Mapping, judgement: Judgement | None) -> str:
     lines = [
         f"> {claim['text']} {{cite:p}}`{claim['paper']}`",
         "",
-        f"**{_capital(verdict)}.** {reason}".rstrip(),
+        f"**{capital(verdict)}.** {reason}".rstrip(),
         "",
     ]
     if judgement:
@@ -113,11 +114,7 @@ def _card(claim: Mapping, path: Path) -> list[str]:
     if path.exists():
         saved = json.loads(path.read_text(encoding="utf-8"))
         link = f"[Evidence for {name}](#verdict-{name.lower()}), profile `{saved['profile']}`"
-        lines += [f"**{_capital(saved['verdict'])}.** {saved['reason']}", "", link]
+        lines += [f"**{capital(saved['verdict'])}.** {saved['reason']}", "", link]
     else:
-        lines += [f"**{_capital(NOT_RUN)}.**"]
+        lines += [f"**{capital(NOT_RUN)}.**"]
     return [*lines, ":::", ""]
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -133,8 +133,8 @@ def well(grid: Grid, on_data: str) -> str:
         name = next(name for name in able[0] if name in able[1])
         number = _deciding(rows[name], on_data).number
         both = " and ".join(SIDES)
-        return _capital(f"{name} does well {both}: {number} above what counts as well")
-    return _capital("; ".join(text)) + ", but none does both" * all(able)
+        return capital(f"{name} does well {both}: {number} above what counts as well")
+    return capital("; ".join(text)) + ", but none does both" * all(able)
 
 
 def one_seed(run: Sequence[Finding]) -> str:
@@ -193,5 +193,6 @@ def _excess(finding: Finding) -> float:
     return finding.estimate.value - finding.threshold
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """Return a text as the beginning of a sentence."""
     return text[0].upper() + text[1:]

@@ -229,21 +229,7 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
     known = earlier.find(config, seed, weights, session)
     numbers, examples = evaluate(config, seed, model, dataset, session, unfinished, known)
     run = {
-        "config": as_dict(config),
-        "seed": seed,
-        "command": session.command,
-        "data": {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint,
-            "labels": dataset.labels,
-            "unit": dataset.unit,
-            "classes": list(dataset.classes),
-            **_tested_on(config, session),
-        },
-        "builds_on": {
-            role: {"label": other.label, "training": training_key(other, seed, dataset.fingerprint)}
-            for role, other in config.builds_on().items()
-        },
+        **_made_of(config, seed, session),
         "seconds": round(time.monotonic() - began + unfinished.seconds, 1),
         **provenance.environment(session.device),
         **({"taken_over": known.about()} if known and known.used else {}),
@@ -262,6 +248,28 @@ def run_once(config: Config, seed: int, session: Session) -> Record:
         described.write(part, Record.description, run, files)
     session.store.clear_evaluation(key)
     return Record(session.store.root / key)
+
+
+def _made_of(config: Config, seed: int, session: Session) -> dict:
+    """Return what a record says of what is run, on which data and on what other trainings."""
+    dataset = session.dataset(config.dataset)
+    return {
+        "config": as_dict(config),
+        "seed": seed,
+        "command": session.command,
+        "data": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "labels": dataset.labels,
+            "unit": dataset.unit,
+            "classes": list(dataset.classes),
+            **_tested_on(config, session),
+        },
+        "builds_on": {
+            role: {"label": other.label, "training": training_key(other, seed, dataset.fingerprint)}
+            for role, other in config.builds_on().items()
+        },
+    }
 
 
 def _tested_on(config: Config, session: Session) -> dict:

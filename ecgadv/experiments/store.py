@@ -3,7 +3,7 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -231,9 +231,9 @@ def folders_at_hand(runs: Path | str | None = None) -> list[Path | str]:
     return [place("runs") if runs is None else runs, released_folder()]
 
 
-def stores_at_hand() -> list[Store]:
-    """Return the stores of `folders_at_hand`; the first with a key wins."""
-    return [Store(folder) for folder in folders_at_hand()]
+def stores_at_hand(given: Iterable[Store] | None = None) -> list[Store]:
+    """Return the stores given, or else those of `folders_at_hand`; the first with a key wins."""
+    return list(map(Store, folders_at_hand()) if given is None else given)
 
 
 def merged(stores: Sequence[Store], experiment: str, profile: str) -> list[Record]:

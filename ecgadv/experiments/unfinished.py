@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgadv.errors import EcgadvError
-from ecgadv.files import DAMAGED, dump_arrays, parse_arrays, read_sealed, why, write_sealed
+from ecgadv.files import damage_told, dump_arrays, parse_arrays, read_sealed, write_sealed
 
 Arrays = dict[str, np.ndarray]
 
@@ -52,8 +51,5 @@ class Unfinished:
 
 
 def _read(path: Path) -> Arrays:
-    try:
+    with damage_told(path):
         return parse_arrays(read_sealed(path))
-    except DAMAGED as error:
-        text = f"checkpoint {path} is damaged ({why(error)}); delete it"
-        raise EcgadvError(f"{text} and run the command again") from error

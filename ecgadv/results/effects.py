@@ -55,8 +55,7 @@ def effects(
     from pandas import DataFrame
 
     about = yaml.safe_load(Path(listed).read_text(encoding="utf-8"))[experiment]
-    stores = stores_at_hand() if stores is None else list(stores)
-    results = load(stores, experiment, profile)
+    results = load(stores_at_hand(stores), experiment, profile)
     rows = []
     for oddity, comparisons in about["rows"].items():
         own = [row for each in comparisons for row in _compared(results, each, about["weighting"])]

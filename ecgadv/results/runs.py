@@ -33,8 +33,8 @@ def runs(stores: Sequence[Store] | None = None) -> DataFrame:
     """
     from pandas import DataFrame
 
-    stores = stores_at_hand() if stores is None else list(stores)
-    found = {r.key: r for store in reversed(stores) for r in store.records()}  # the first wins
+    stores = reversed(stores_at_hand(stores))
+    found = {r.key: r for store in stores for r in store.records()}  # the first wins
     rows = DataFrame(map(_row, current(found.values())), columns=COLUMNS)
     return rows.sort_values(["experiment", "profile", "config", "seed"], ignore_index=True)
 

@@ -172,7 +172,7 @@ def _check(wanted: dict, columns: Iterable[str]) -> None:
 
 def _results(stores: Sequence[Store] | None, wanted: dict) -> Iterator[Result]:
     """Yield the results of all suites that may have what is wanted."""
-    stores = stores_at_hand() if stores is None else list(stores)
+    stores = stores_at_hand(stores)
     for experiment, profile in suites.known():
         if _fits({"experiment": experiment, "profile": profile}, wanted):
             for result in load(stores, experiment, profile).all:
