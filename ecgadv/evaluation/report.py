@@ -56,6 +56,7 @@ class Report:
 
     @property
     def attacks(self) -> list[str]:
+        """Names of the attacks in the order in which they ran."""
         return self.about["attacks"]
 
     @property

@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-import ecgadv
 from ecgadv.errors import EcgadvError
 from ecgadv.experiments import described
 from ecgadv.files import full_disk_told, parse_arrays, parse_json
-from ecgadv.repository import place
+from ecgadv.repository import place, root
 
 # A folder whose name starts with a dot is still being written, or was left by a killed process.
 _FINISHED = "[!.]*/run.json"
@@ -146,6 +145,7 @@ class Store:
         return self.root / "models" / key
 
     def checkpoint(self, name: str) -> Path:
+        """Where the progress of a training is saved; its folder is made if missing."""
         path = self.root / "checkpoints" / f"{name}.pt"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -216,7 +216,7 @@ class Store:
 
 def released_folder() -> Path:
     """Where the repository keeps the released records; absent in an installed package."""
-    return Path(ecgadv.__file__).parent.parent / "book" / "records"
+    return root() / "book" / "records"
 
 
 def folders_at_hand(runs: Path | str | None = None) -> list[Path | str]:

@@ -22,6 +22,7 @@ class Estimate:
 
     @property
     def value(self) -> float:
+        """The mean on the examples that all seeds attacked."""
         return self.both.estimate
 
     @property

@@ -35,6 +35,7 @@ class Results:
 
     @property
     def records(self) -> list[Record]:
+        """Those of all results, seed by seed."""
         return [record for result in self.all for record in result.records]
 
     def released(self, record: Record) -> bool:

@@ -59,7 +59,7 @@ class Result:
 
     @property
     def network(self) -> str:
-        """mlp or cnn, or paper A's han."""
+        """mlp or cnn, paper A's han, or resnet on twelve leads."""
         return self.label.split("/")[1]
 
     @property
@@ -69,7 +69,7 @@ class Result:
 
     @property
     def variant(self) -> str:
-        """faithful or corrected, or in paper A what is changed."""
+        """faithful or corrected, or what else is changed, such as last-epoch."""
         return self.label.split("/")[3]
 
     @property
@@ -83,7 +83,7 @@ class Result:
 
     @property
     def experiment(self) -> str:
-        """paper-a or paper-b."""
+        """paper-a, paper-b or twelve-leads."""
         return self.config["experiment"]
 
     @property
@@ -112,6 +112,7 @@ class Result:
 
     @property
     def y(self) -> np.ndarray:
+        """Labels of the test examples, int64 (N,)."""
         return self._examples[0]["label"].astype(np.int64)
 
     @cached_property
