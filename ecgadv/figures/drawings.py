@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ecgadv.figures.style import COLORS, WIDTH, look, plain_log
+from ecgadv.figures.style import COLORS, WIDTH, log_across, look
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,8 +73,7 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, value: str, log: bool = F
     axis.set_axisbelow(True)
     axis.set_xlabel(value)
     if log:
-        axis.set_xscale("log")
-        plain_log(axis.xaxis)
+        log_across(axis)
     axis.margins(x=0.16)
     fig.legend(loc="outside upper center", ncols=len(names))
     return fig, data

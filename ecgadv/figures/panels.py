@@ -11,7 +11,7 @@ import numpy as np
 
 from ecgadv.errors import EcgadvError
 from ecgadv.figures.citable import Saved, save
-from ecgadv.figures.style import WIDTH, look, plain_log, rows_down
+from ecgadv.figures.style import WIDTH, log_across, look, rows_down
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -118,8 +118,7 @@ def panels(
             data["high"] += _column(line.high, count)
         _dress(axis, heading if columns > 1 else "", data[x], area_to=area_to, root=root)
         if log:
-            axis.set_xscale("log")
-            plain_log(axis.xaxis)
+            log_across(axis)
     for number in range(len(parts), rows * columns):
         axes.flat[number].set_visible(False)
         axes.flat[number - columns].tick_params(labelbottom=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ecgadv.errors import EcgadvError
-from ecgadv.figures.style import WIDTH, look, plain_log, rows_down
+from ecgadv.figures.style import WIDTH, log_across, look, rows_down
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,8 +39,7 @@ def strips(rows: Mapping[str, np.ndarray], *, value: str) -> tuple[Figure, dict[
         axis.plot([np.median(found)] * 2, [place - 0.38, place + 0.38], color="#000000", lw=2)
         data["row"] += [label] * len(found)
         data[value] += found.tolist()
-    axis.set_xscale("log")
-    plain_log(axis.xaxis)
+    log_across(axis)
     rows_down(axis, rows)
     axis.set_xlabel(value)
     return fig, data

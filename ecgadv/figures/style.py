@@ -49,16 +49,17 @@ def style() -> None:
     matplotlib.rcParams.update(STYLE)
 
 
-def plain_log(axis: Any) -> None:
-    """Label a logarithmic axis of matplotlib by plain numbers, no more than fit.
+def log_across(axis: Axes) -> None:
+    """Space the horizontal axis by the logarithm, and label it by plain numbers that fit.
 
     Powers of ten within less than two decades would be one or two, or collide.
     """
     from matplotlib.ticker import LogLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter("{x:,g}")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter("{x:,g}")
 
 
 def rows_down(axis: Axes, labels: Iterable[str]) -> None:
