@@ -21,7 +21,7 @@ THREAT = Threat(EPS, low=0.0, high=1.0)
 
 def standard(*, quick: bool) -> list[Row]:
     """`standard` on networks trained against PGD for a moment; the CNN's on fewer beats, scaled."""
-    sizes = {"beat-mlp": 8, "beat-cnn": 2} if quick else {"beat-mlp": 1000, "beat-cnn": 64}
+    sizes = {"beat-mlp": 8, "beat-cnn": 2} if quick else {"beat-mlp": 1000, "beat-cnn": 256}
     suite = "fast" if quick else "standard"
     x, y = shuffled_beats()
     rows = []
