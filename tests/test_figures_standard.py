@@ -6,12 +6,12 @@ from ecgadv.results.estimate import Estimate
 from ecgadv.results.standard import Drop, Gap
 
 
-def estimate(value, low, high):
-    interval = Interval(value, low, high, 0.95, 2, 100)
+def estimate(value, low, high, seeds=2):
+    interval = Interval(value, low, high, 0.95, seeds, 100)
     return Estimate(interval, interval)
 
 
-MORE, OPEN = estimate(0.2, 0.1, 0.3), estimate(-0.1, -0.2, 0.05)
+MORE, OPEN = estimate(0.2, 0.1, 0.3, seeds=3), estimate(-0.1, -0.2, 0.05)
 
 
 def test_a_gap_that_is_clear_is_told_and_what_was_not_run_says_so():
@@ -22,6 +22,7 @@ def test_a_gap_that_is_clear_is_told_and_what_was_not_run_says_so():
         "authors' PGD: holds": ["more", "no clear difference"],
         "standard": ["-10.0 [-20.0,\u00a0+5.0]", "not run"],
         "standard: holds": ["no clear difference", ""],
+        "seeds": ["3 and 2", "2"],
     }
 
 

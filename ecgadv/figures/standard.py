@@ -31,6 +31,8 @@ def drops(found: Sequence[Drop], *, paper: str = "authors' PGD") -> Table:
 def gaps(found: Sequence[Gap], *, paper: str = "authors' PGD", head: str = "defense") -> Table:
     """Return a row for each pair of networks: the first minus the second under both attacks.
 
+    Where the two have different numbers of seeds, both stand there.
+
     Args:
         found: of `results.gaps`.
         paper: the paper's attack in words.
@@ -43,4 +45,8 @@ def gaps(found: Sequence[Gap], *, paper: str = "authors' PGD", head: str = "defe
     for said, side in sides.items():
         columns[said] = [f"{gap:points i}" if gap else NOT_RUN for gap in side]
         columns[f"{said}: holds"] = [told(gap, "more", "less") if gap else "" for gap in side]
+    numbers = [
+        [gap.seeds.n_seeds for gap in pair if gap] for pair in zip(*sides.values(), strict=True)
+    ]
+    columns["seeds"] = [" and ".join(map(str, dict.fromkeys(pair))) for pair in numbers]
     return Table(columns)
