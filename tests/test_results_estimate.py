@@ -42,6 +42,9 @@ def test_sentences_write_shares_and_differences_with_their_ends():
     assert f"{found:%}" == "50.0\u00a0%"
     assert f"{found:%i}" == "50.0\u00a0% [0.0,\u00a0100.0]"
     assert f"{found:points i}" == "+50.0 [+0.0,\u00a0+100.0]"
+    wide = Interval(0.5, -0.4, 1.4, 0.95, 2)
+    assert f"{Estimate(wide, wide):%i}" == "50.0\u00a0% [0.0,\u00a0100.0]"
+    assert f"{Estimate(wide, wide):points i}" == "+50.0 [-40.0,\u00a0+140.0]"
     nothing = Interval(-1e-9, -1e-9, 1e-9, 0.95, 3)
     assert f"{Estimate(nothing, nothing):points i}" == "+0.0 [+0.0,\u00a0+0.0]"
     assert f"{Estimate(nothing, nothing):%}" == "0.0\u00a0%"

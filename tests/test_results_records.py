@@ -1,5 +1,6 @@
 """Seeds put together: worst cases, accuracies with intervals, differences."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +11,13 @@ from recorded import ATTACKS, LABELS, LEVELS, held, planned, results, write, wri
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.intervals import t_quantile
 from ecgadv.experiments.config import Defense
-from ecgadv.experiments.store import Store
+from ecgadv.experiments.store import Record, Store
 from ecgadv.figures import signs as shown
+from ecgadv.results import rows
 from ecgadv.results.names import plain
 from ecgadv.results.paired import difference
 from ecgadv.results.records import best, load
-from ecgadv.results.result import IN_RANGE, WORST
+from ecgadv.results.result import IN_RANGE, WORST, Result
 from ecgadv.results.runs import runs
 from ecgadv.results.signs import AttackFailedError, refuse, signs
 from ecgadv.results.todo import planned as planned_and_run
@@ -32,6 +34,18 @@ def test_labels_give_the_parts_of_a_config(tmp_path):
     assert (found.split, found.network, found.variant) == ("interpatient", "mlp", "faithful")
     assert found.name == "adversarial training, eps 0.1"
     assert plain("ce") == "undefended"
+
+
+def test_a_strength_is_in_the_unit_of_the_signal_whatever_the_attacks_are_in(tmp_path):
+    config = planned("twelve-leads", "compact", "folds/resnet/at-0.01/microvolts")
+    volts = {f"held/apgd/{eps:g}": held(1) for eps in config.attacks[0].eps}
+    folder = write_record(tmp_path, config, flags=volts)
+    run = json.loads((folder / "run.json").read_text())
+    run["data"]["unit"] = "lead maximum"
+    (folder / "run.json").write_text(json.dumps(run))
+    result = Result((Record(folder),))
+    assert (result.unit, result.name) == ("uV", "adversarial training, eps 0.01")
+    assert rows.of_network(result)["name"] == result.name
 
 
 def test_accuracy_is_balanced_and_has_both_intervals(tmp_path):

@@ -5,6 +5,8 @@ import pytest
 
 from ecgadv import results
 from ecgadv.errors import EcgadvError
+from ecgadv.experiments import suites
+from ecgadv.experiments.suites import twelve_leads
 
 PLANNED = {"nsr": (1.0, 0.3, 3.0), "at": (0.01, 0.03)}
 
@@ -53,3 +55,10 @@ def test_scores_that_cannot_be_compared_are_refused(odd):
         frame.loc[0, odd] = "other"
     with pytest.raises(EcgadvError, match="same seeds and noise levels"):
         results.chosen(frame, PLANNED)
+
+
+def test_what_is_compared_is_what_the_suite_puts_on_the_validation_part():
+    labels = [config.label.split("/") for config, _ in suites.plan("twelve-leads", "compact")]
+    planned = {defense for split, _, defense, _ in labels if split == "validation"} - {"ce"}
+    compared = {f"{name}-{s:g}" for name, own in twelve_leads.strengths().items() for s in own}
+    assert compared == planned

@@ -50,7 +50,7 @@ def fingerprint(dataset: str, records: Iterable[Record]) -> str:
 
 def weights(records: Iterable[Record]) -> set[str]:
     """Return the training keys of the weights that records came with."""
-    return {r.run["training"]["key"] for r in records if r.weights.exists()}
+    return {r.run["training"].get("key") for r in records if r.weights.exists()}
 
 
 def _same(record: Record, wanted: dict[str, Any], *names: str) -> bool:

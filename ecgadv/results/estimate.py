@@ -50,7 +50,10 @@ class Estimate:
         }[form]
         text = number(100 * self.value) + ("\u00a0%" if form.startswith("%") else "")
         if ends:
-            text += f" [{ends(100 * self.low)},\u00a0{ends(100 * self.high)}]"
+            low, high = self.low, self.high
+            if form == "%i":  # Student's interval may leave what a share can be
+                low, high = max(low, 0.0), min(high, 1.0)
+            text += f" [{ends(100 * low)},\u00a0{ends(100 * high)}]"
         return text
 
 

@@ -79,7 +79,8 @@ class Result:
     @property
     def name(self) -> str:
         """The defense in words."""
-        return plain(self.defense, self.experiment, variant=self.variant, unit=self.unit)
+        unit = self.records[0].run["data"].get("unit", "")  # the attacks' may be another
+        return plain(self.defense, self.experiment, variant=self.variant, unit=unit)
 
     @property
     def experiment(self) -> str:

@@ -9,7 +9,6 @@ from ecgadv.evaluation import scores
 from ecgadv.evaluation.scores import Share
 from ecgadv.results import walks
 from ecgadv.results.estimate import Estimate
-from ecgadv.results.names import plain
 from ecgadv.results.result import AREA_TO, Result
 
 CLEAN = "none"  # the attack of an estimate without one
@@ -56,7 +55,7 @@ def of_network(result: Result) -> dict[str, Any]:
         "strength": float(strength) if strength else np.nan,
         "variant": result.variant,
         "unit": result.unit,
-        "name": plain(result.defense, result.experiment, variant=result.variant, unit=result.unit),
+        "name": result.name,
     }
 
 

@@ -31,6 +31,11 @@ STRENGTHS = {
 SHORT = {"cross-entropy": "ce", "adversarial": "at"}
 
 
+def strengths() -> dict[str, tuple[float, ...]]:
+    """Return the strengths that are compared, the authors' first, by a defense's name in labels."""
+    return {SHORT.get(name, name): own for name, own in STRENGTHS.items()}
+
+
 def defense_of(name: str, strength: float | None, *, corrected: bool, steps: int) -> Defense:
     """Return a defense as the authors train it on CPSC2018, or as it should be.
 
@@ -207,8 +212,8 @@ def compact() -> Plan:
     ]
     others = [
         config_of(base, name, strength, **cheap)
-        for name, strengths in STRENGTHS.items()
-        for strength in strengths[1:]
+        for name, own in STRENGTHS.items()
+        for strength in own[1:]
     ]
     mended = config_of(base, "jacobian", JACOBIAN_BETA, corrected=True, **cheap)
     plan = [(config, 3) for config in authors]
