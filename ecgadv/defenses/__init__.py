@@ -5,6 +5,22 @@ Every `loss(model, x, y, mask=None, *, ...)` takes x (..., B, C, L), y (..., B) 
 `cross_entropy` and `adversarial` also take soft labels y (..., B, K).
 """
 
-from ecgadv.defenses import adversarial, cross_entropy, distillation, jacobian, nsr, trades
+from ecgadv.defenses import (
+    adversarial,
+    cross_entropy,
+    distillation,
+    gaussian,
+    jacobian,
+    nsr,
+    trades,
+)
 
-__all__ = ["adversarial", "cross_entropy", "distillation", "jacobian", "nsr", "trades"]
+__all__ = [
+    "adversarial",
+    "cross_entropy",
+    "distillation",
+    "gaussian",
+    "jacobian",
+    "nsr",
+    "trades",
+]

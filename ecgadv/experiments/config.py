@@ -17,7 +17,7 @@ EVALUATION_VERSION = 1
 class Defense:
     """A training loss by name, with its options."""
 
-    name: str  #: cross-entropy, adversarial, jacobian or nsr
+    name: str  #: cross-entropy, adversarial, jacobian, nsr, trades or gaussian
     variant: str = "faithful"  #: the authors' protocol, or "corrected"
     options: dict = field(default_factory=dict)
     masked: bool = False  #: the training attack is told where the padding is
@@ -73,6 +73,7 @@ class Config:
     boundary: dict = field(default_factory=dict)  #: of the boundary attack; not run if empty
     proof: tuple[float, ...] = ()  #: eps at which robustness is proved, in the unit of the data
     proof_per_class: int | None = None  #: for at most so many test examples of each class
+    certificate: dict = field(default_factory=dict)  #: of the smoothed network; none if empty
     precision: str = "fp32"  #: of the evaluation
     tested_on: str = ""  #: dataset that is all tested, or "validation", if not the test part
     half: bool = False  #: matrices of weights are kept in half precision, and evaluated so

@@ -11,7 +11,7 @@ from ecgadv.experiments.session import Session
 from ecgadv.experiments.store import Record
 from ecgadv.experiments.unfinished import Arrays
 
-BOUNDARY, PROOF = "boundary", "proof"
+BOUNDARY, CERTIFICATE, PROOF = "boundary", "certificate", "proof"
 
 
 @dataclass
@@ -53,6 +53,13 @@ class Earlier:
         arrays = {k: v for k, v in self.examples.items() if k.startswith(f"{BOUNDARY}/")}
         return self.record.metrics[BOUNDARY], arrays
 
+    def certified(self, options: dict) -> Arrays | None:
+        """Return the radii of a certificate with these options, or None."""
+        if options != self.config.certificate:
+            return None
+        self.used.append(CERTIFICATE)
+        return {k: v for k, v in self.examples.items() if k.startswith("certified/")}
+
     def about(self) -> dict:
         """Return what run.json says of it.
 
@@ -61,6 +68,7 @@ class Earlier:
         """
         every = {attack.name for attack in self.config.attacks}
         every |= {BOUNDARY} if self.config.boundary else set()
+        every |= {CERTIFICATE} if self.config.certificate else set()
         every |= {PROOF} if self.config.proof else set()
         timed = every == set(self.used) and not self.record.untimed
         return {

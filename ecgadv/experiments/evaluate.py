@@ -19,7 +19,7 @@ from ecgadv.evaluation.robustness import (
     predict,
 )
 from ecgadv.evaluation.suite import SUITES
-from ecgadv.experiments import cascades, pairs, proofs, scores
+from ecgadv.experiments import cascades, certificates, pairs, proofs, scores
 from ecgadv.experiments.config import Attack, Config, training_key
 from ecgadv.experiments.earlier import Earlier
 from ecgadv.experiments.exposure import subset, tested, threat_of
@@ -119,6 +119,13 @@ class _Evaluation:
             proved = proofs.proved(self)
             examples |= {f"proved/{eps:g}": flags for eps, flags in proved.items()}
             numbers["proved"] = scores.attacked(proved, clean_held, self.y, self.classes)
+        if self.config.certificate:
+            options = self.config.certificate
+            known = self.earlier and self.earlier.certified(options)
+            examples |= known or certificates.certified(self)
+            beyond = certificates.held(examples, (0.0, *options["eps"]))
+            smooth = beyond.pop(0.0)
+            numbers["certified"] = scores.attacked(beyond, smooth, self.y, self.classes)
         if self.config.boundary:
             known = self.earlier and self.earlier.boundary(self.config.boundary)
             numbers["boundary"], arrays = known or pairs.attacked(self)

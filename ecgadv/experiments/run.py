@@ -26,7 +26,7 @@ from ecgadv.files import dump_arrays, sha256
 from ecgadv.models.stacking import stack, unstack
 from ecgadv.training import OutOfTime, Samples, train
 
-# Defenses by name; "adversarial" and "trades" are built apart, since their losses need an attack.
+# Defenses by name; those whose losses draw, of noise or for an attack, are built apart.
 LOSSES = {
     "cross-entropy": defenses.cross_entropy.loss,
     "jacobian": defenses.jacobian.loss,
@@ -65,6 +65,8 @@ def build_loss(config: Config, unit: str, generator: torch.Generator) -> Callabl
         attack = partial(ATTACKS["pgd"], threat=threat(unit, options.pop("eps")), **options)
         attack = partial(attack, generator=generator, keep="last")
         return partial(defenses.trades.loss, attack=attack, **own)
+    if config.defense.name == "gaussian":
+        return partial(defenses.gaussian.loss, generator=generator, **options)
     return partial(LOSSES[config.defense.name], **options)
 
 

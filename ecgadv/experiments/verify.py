@@ -126,7 +126,7 @@ def compare(record: Record, metrics: dict, examples: dict[str, np.ndarray]) -> C
         flags = {
             name.removeprefix("held/"): _differing(before[name], examples[name])
             for name in before
-            if name.startswith(("held/", "proved/", "predicted/", "boundary/"))
+            if name.startswith(("held/", "proved/", "certified/", "predicted/", "boundary/"))
         }
     return Comparison(numbers, flags)
 
@@ -145,8 +145,8 @@ def _numbers(metrics: dict) -> dict[str, float]:
         for name in ("accuracy", "balanced_accuracy", "macro_f1"):
             if metrics[part][name] is not None:
                 found[f"{part}, {name.replace('_', ' ')}"] = metrics[part][name]
-    proved = {"proved": metrics["proved"]} if "proved" in metrics else {}
-    for attack, values in (metrics["attacks"] | proved).items():
+    bounds = {name: metrics[name] for name in ("proved", "certified") if name in metrics}
+    for attack, values in (metrics["attacks"] | bounds).items():
         for name in ("accuracy", "balanced_accuracy"):
             for eps, value in zip(values["eps"], values[name], strict=True):
                 found[f"{attack} {eps:g}, {name.replace('_', ' ')}"] = value

@@ -1,6 +1,7 @@
 """Whether a record holds all that its config promises: what releases and pages make sure of."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from safetensors.numpy import load
@@ -10,11 +11,13 @@ from ecgadv.border.arrays import NOT_ATTACKED
 from ecgadv.errors import EcgadvError
 from ecgadv.evaluation import metrics
 from ecgadv.evaluation.suite import SUITES
+from ecgadv.experiments import certificates
 from ecgadv.experiments.config import Config, from_dict
 from ecgadv.experiments.store import WEIGHTS, Record
 from ecgadv.experiments.unfinished import Arrays
 
 SLACK = 1e-6  # between a number and what the arrays give, for sums taken in another order
+Flags = dict[float, np.ndarray]
 WALKS = ("original", "start", "distance", "queries", "transfer", "transfer-distance")
 
 
@@ -71,6 +74,9 @@ def _check_arrays(config: Config, arrays: Arrays, classes: int) -> None:
                 _require(((read < classes) | (read == NOT_ATTACKED)).all(), f"{name} is no class")
     for eps in config.proof:
         border.flags(_array(arrays, f"proved/{eps:g}", (n,), "u"), name=f"proved/{eps:g}")
+    if config.certificate:
+        for name in certificates.RADII:
+            _array(arrays, name, (n,), "f")
     if config.boundary:
         pairs = len(_array(arrays, f"boundary/{WALKS[0]}", None, "i"))
         for name in WALKS:
@@ -101,19 +107,28 @@ def _check_numbers(config: Config, numbers: dict, arrays: Arrays, classes: int) 
         _require(0 <= value <= 1, f"validation {name} is {value}")
     if config.boundary:
         _require(isinstance(numbers.get("boundary"), dict), "boundary is missing")
-    curves = [
-        (f"attacks/{a.name}", numbers["attacks"][a.name], f"held/{a.name}", a.eps)
-        for a in config.attacks
-    ]
-    if config.proof:
-        curves.append(("proved", numbers["proved"], "proved", config.proof))
-    for title, found, prefix, levels in curves:
-        _require(found["eps"] == sorted(levels), f"{title} has other eps: {found['eps']}")
-        held = {eps: arrays[f"{prefix}/{eps:g}"] for eps in levels}
+    for title, found, held in _curves(config, numbers, arrays):
+        _require(found["eps"] == sorted(held), f"{title} has other eps: {found['eps']}")
         for name, balanced in (("accuracy", False), ("balanced_accuracy", True)):
             _, values = metrics.robustness_curve(held, y, classes, balanced=balanced)
             for eps, stated, value in zip(found["eps"], found[name], values, strict=True):
                 _same(stated, value, f"{title} {eps:g}, {name}")
+
+
+def _curves(config: Config, numbers: dict, arrays: Arrays) -> Iterator[tuple[str, dict, Flags]]:
+    """Yield each curve's title, its numbers, and the flags by eps that they must come from."""
+    for attack in config.attacks:
+        held = {eps: arrays[f"held/{attack.name}/{eps:g}"] for eps in attack.eps}
+        yield f"attacks/{attack.name}", numbers["attacks"][attack.name], held
+    if config.proof:
+        proved = {eps: arrays[f"proved/{eps:g}"] for eps in config.proof}
+        yield "proved", numbers["proved"], proved
+    if config.certificate:
+        yield (
+            "certified",
+            numbers["certified"],
+            certificates.held(arrays, config.certificate["eps"]),
+        )
 
 
 def _same(stated: float, value: float, title: str) -> None:

@@ -7,12 +7,13 @@ import numpy as np
 
 from ecgadv.evaluation import scores
 from ecgadv.evaluation.scores import Share
-from ecgadv.results import walks
+from ecgadv.results import smoothed, walks
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.result import AREA_TO, Result
 
 CLEAN = "none"  # the attack of an estimate without one
 PROVED = "proved"  # in the place of an attack: a lower bound of what any attack leaves
+CERTIFIED = "certified"  # likewise, of the smoothed network
 NATURAL, BALANCED = "natural", "class-balanced"
 ALL = "all"  # in the place of a class
 IDENTITY = (
@@ -95,6 +96,9 @@ def of_result(result: Result) -> Rows:
     for eps in result.proof:
         row = network | {"attack": PROVED, "eps": eps, "metric": "accuracy", "weighting": BALANCED}
         yield row, lambda e=eps: result.accuracy_proved(e)
+    for eps in smoothed.levels(result):
+        row = network | {"attack": CERTIFIED, "eps": eps, "metric": "accuracy"}
+        yield row | {"weighting": BALANCED}, lambda e=eps: smoothed.accuracy(result, e)
     yield from _classes(result)
     yield from _f1(result)
     yield from _walks(result, network)

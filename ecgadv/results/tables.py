@@ -48,14 +48,15 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
 
     Returns:
         One row for each of the columns of IDENTITY. `strength` is NaN without one; `attack` is
-        "none" without an attack and "proved" for the bound; `eps` is in `unit`, 0 without an
-        attack, and NaN for "auc" and "acc_robust", paper B's summaries up to 0.1; at eps 0 of an
-        attack stands the accuracy without it on the examples that it saw; `masked` says whether
-        the padding was left alone; `class` is "all" but for "sensitivity". Beside them the defense
-        in words, `name`; `value`, the ends `t_low`, `t_high` of Student's interval over seeds (NaN
-        for one) and `low`, `high` of the two-level bootstrap (of Wilson's interval for shares of
-        few examples), `n` examples, `seeds` and the `keys` of the records, both joined by blanks.
-        Values are fractions, the "median_distance" of the boundary attack is in `unit`.
+        "none" without an attack, "proved" for the bound and "certified" for that of the smoothed
+        network; `eps` is in `unit`, 0 without an attack, and NaN for "auc" and "acc_robust", paper
+        B's summaries up to 0.1; at eps 0 of an attack stands the accuracy without it on the
+        examples that it saw; `masked` says whether the padding was left alone; `class` is "all" but
+        for "sensitivity". Beside them the defense in words, `name`; `value`, the ends `t_low`,
+        `t_high` of Student's interval over seeds (NaN for one) and `low`, `high` of the two-level
+        bootstrap (of Wilson's interval for shares of few examples), `n` examples, `seeds` and the
+        `keys` of the records, both joined by blanks. Values are fractions, the "median_distance"
+        of the boundary attack is in `unit`.
 
     Raises:
         EcgadvError: there is no such column.

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ecgadv.experiments.config import Attack, Config, Defense, Plan
+from ecgadv.experiments.suites import baselines
 from ecgadv.experiments.suites.standard import under_standard
 from ecgadv.training import Schedule
 
@@ -249,6 +250,9 @@ def paper() -> Plan:
     plan = [(config, 3) for config in every]
     plan += [(masked(config), 3) for config in (*own, *repaired)]
     plan += [(under_standard(c, PROOF_EPS, per_class=COSTLY_SUBSET), 3) for c in every]
+    modern = baselines.networks(own[0], own[0].attacks[:2], COSTLY_SUBSET)
+    plan += [(config, 3) for config in modern]
+    plan += [(under_standard(c, PROOF_EPS, per_class=COSTLY_SUBSET), 3) for c in modern]
     plan.append((log_network(), 3))
     convolutional = [config_of("paper", cnn, *d) for d in defenses_of(cnn)]
     plan += [(config, 3) for config in convolutional]

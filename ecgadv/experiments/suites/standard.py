@@ -25,6 +25,7 @@ def under_standard(
         attacks=(cascade,),
         surrogate=None,
         boundary={},
+        certificate={},
         proof=(),
         proof_per_class=None,
     )

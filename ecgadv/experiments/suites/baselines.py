@@ -1,0 +1,49 @@
+"""Defenses that neither paper has, on paper B's beats: TRADES, and noise with its certificate.
+
+They train as long as paper B's undefended and adversarial networks: the loss alone differs.
+"""
+
+from dataclasses import replace
+
+from ecgadv.experiments.config import Attack, Config, Defense
+
+TRADES_EPS = 0.1  # the smallest of paper B's adversarial training, its attack and steps, too
+TRADES_BETA = 6.0  # of the experiments of Zhang et al. (2019)
+SIGMAS = (0.1, 0.25, 0.5)  # of the noise; 0.25 and 0.5 are those of Cohen et al. (2019)
+DRAWS = 10_000  # of each beat: the largest radius they can certify is 3.2 sigma
+CERTIFIED_EPS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
+
+
+def networks(undefended: Config, attacks: tuple[Attack, ...], per_class: int) -> list[Config]:
+    """Return the networks, from the undefended one of the same schedule.
+
+    Args:
+        undefended: under the authors' protocol.
+        attacks: of the paper; each meets `per_class` test beats of each class.
+        per_class: beats whose reading is certified, too.
+    """
+    split, network = undefended.label.split("/")[:2]
+    base = replace(
+        undefended,
+        attacks=tuple(replace(attack, per_class=per_class) for attack in attacks),
+        proof=(),
+        proof_per_class=None,
+        differs=(),
+    )
+
+    def named(name: str, defense: Defense, **fields) -> Config:
+        return replace(base, label=f"{split}/{network}/{name}/ours", defense=defense, **fields)
+
+    attack = {"eps": TRADES_EPS, "steps": 10, "step_size": 0.01}
+    trades = Defense("trades", options={**attack, "beta": TRADES_BETA})
+    found = [named(f"trades-{TRADES_EPS:g}", trades)]
+    for sigma in SIGMAS:
+        certificate = {"eps": list(CERTIFIED_EPS), "sigma": sigma, "samples": DRAWS}
+        found.append(
+            named(
+                f"gaussian-{sigma:g}",
+                Defense("gaussian", options={"sigma": sigma}),
+                certificate={**certificate, "per_class": per_class},
+            )
+        )
+    return found
