@@ -5,9 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/ecgadv.stamp
 PEERS := $(VENV)/peers/peers.stamp
-# adversarial-library is not among them: it needs torchvision.
 COMPARED := torchattacks==3.5.1 foolbox==3.3.4 eagerpy==0.30.0 \
-  adversarial-robustness-toolbox==1.20.1 six==1.17.0
+  adversarial-robustness-toolbox==1.20.1 six==1.17.0 adv-lib==0.2.8
 
 # One thread: the same seed gives other bits with another number of threads.
 export OMP_NUM_THREADS ?= 1

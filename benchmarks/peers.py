@@ -2,8 +2,11 @@
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
+from unittest.mock import MagicMock
 
 import torch
 import torch.nn.functional as F
@@ -130,7 +133,7 @@ def pgd(model: nn.Module, *, eps: float, step_size: float, steps: int) -> dict[s
     All begin at random and take every step for every example.
     """
     return _installed(
-        [_torchattacks_pgd, _foolbox_pgd, _art_pgd],
+        [_torchattacks_pgd, _foolbox_pgd, _art_pgd, _adv_lib_pgd],
         model,
         eps=eps,
         step_size=step_size,
@@ -141,8 +144,10 @@ def pgd(model: nn.Module, *, eps: float, step_size: float, steps: int) -> dict[s
 def parts(model: nn.Module, *, eps: float, classes: int) -> dict[str, dict[str, Callable]]:
     """Return by name what peers have of a cascade, by peer: attack(x, y) for signals in [0, 1]."""
     return {
-        "Auto-PGD": _installed([_torchattacks_apgd], model, eps=eps, classes=classes),
-        "smallest": _installed([_foolbox_fmn], model),
+        "Auto-PGD": _installed(
+            [_torchattacks_apgd, _adv_lib_apgd], model, eps=eps, classes=classes
+        ),
+        "smallest": _installed([_foolbox_fmn, _adv_lib_fmn], model),
         "Square": _installed([_torchattacks_square], model, eps=eps),
         "AutoAttack": _installed([_torchattacks_auto], model, eps=eps, classes=classes),
     }
@@ -228,6 +233,38 @@ def _foolbox_fmn(model):
     network = foolbox.PyTorchModel(model.eval(), bounds=(0, 1), device="cpu")
     attack = foolbox.attacks.LInfFMNAttack(steps=100)
     return f"foolbox {foolbox.__version__}", lambda x, y: attack(network, x, y, epsilons=None)[1]
+
+
+def _adv_lib(take: Callable) -> tuple[str, Callable]:
+    """Return the name of adversarial-library, and what is taken of its module of attacks.
+
+    It imports torchvision and visdom, which none of these attacks uses: they are made up meanwhile.
+    """
+    unused = {"torchvision", "visdom"} - sys.modules.keys()
+    sys.modules.update({name: MagicMock() for name in unused})
+    try:
+        import adv_lib
+        from adv_lib import attacks
+    finally:
+        for name in unused:
+            del sys.modules[name]
+    return f"adversarial-library {adv_lib.__version__}", take(attacks)
+
+
+def _adv_lib_pgd(model, *, eps, step_size, steps):
+    name, attack = _adv_lib(lambda peer: peer.pgd_linf)
+    return name, partial(attack, model, ε=eps, absolute_step_size=step_size, steps=steps)
+
+
+def _adv_lib_apgd(model, *, eps, classes):
+    name, attack = _adv_lib(lambda peer: peer.apgd_targeted)
+    options = {"eps": eps, "norm": math.inf, "n_iter": 100, "num_targets": classes - 1}
+    return name, partial(attack, model, **options)
+
+
+def _adv_lib_fmn(model):
+    name, attack = _adv_lib(lambda peer: peer.fmn)
+    return name, partial(attack, model, norm=math.inf, steps=100)
 
 
 def gaussian_kernels() -> list[Tensor]:

@@ -53,8 +53,6 @@ def _beside(network, x, y, report) -> list[Row]:
         if not others:
             rows.append(Row("standard", f"MLP, {part}", not_run=NO_PEER))
             continue
-        ((name, attack),) = others.items()
-        b = _measured(counted, attack, x, y, part)
         if part in ours:
             generator = torch.Generator().manual_seed(0)
             own = partial(ours[part], counted, generator=generator)
@@ -63,9 +61,11 @@ def _beside(network, x, y, report) -> list[Row]:
             passes = report.spent.sum(axis=(0, 1))[:2].sum() / len(x)
             a = 100 * float(report.held(EPS).mean()), float(passes)
         unit = "eps, median" if part == "smallest" else "% hold"
-        better = b[0] / a[0] if a[0] else None
-        rows.append(Row("standard", f"MLP, {part}", unit, a[0], b[0], name, better))
-        rows.append(Row("standard", f"MLP, {part}", "passes a beat", a[1], b[1], name))
+        for name, attack in others.items():
+            b = _measured(counted, attack, x, y, part)
+            better = b[0] / a[0] if a[0] else None
+            rows.append(Row("standard", f"MLP, {part}", unit, a[0], b[0], name, better))
+            rows.append(Row("standard", f"MLP, {part}", "passes a beat", a[1], b[1], name))
     return rows
 
 
