@@ -15,6 +15,7 @@ from benchmarks.memory import memory
 from benchmarks.preparing import preparing
 from benchmarks.standard import standard
 from benchmarks.training import training
+from ecgadv.cli.arguments import whole
 from ecgadv.experiments.runner import usable_cores
 
 BENCHMARKS = {
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         description="Speed and memory, ours beside the peers', as ratios measured in one run.",
     )
     found.add_argument("--only", choices=BENCHMARKS, action="append", help="may be repeated")
-    found.add_argument("--threads", type=int, default=usable_cores(), help="of torch (all cores)")
+    found.add_argument("--threads", type=whole, default=usable_cores(), help="of torch (all cores)")
     found.add_argument("--quick", action="store_true", help="tiny sizes: shows that all runs")
     found.add_argument("--out", type=Path, help="write the rows as JSON, too")
     return found

@@ -30,6 +30,7 @@ from moved import leave
 from twice import check_twice
 
 from ecgadv import files, machine
+from ecgadv.cli.arguments import number
 from ecgadv.errors import TOLD, EcgadvError, one_line
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,14 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     about = "first train and attack what is missing of the pages that show this profile"
     ways.add_argument("--run", metavar="PROFILE", help=about)
     about = "with --run: after so many minutes a page begins nothing new"
-    parser.add_argument("--deadline", metavar="MIN", type=float, help=about)
+    parser.add_argument("--deadline", metavar="MIN", type=number, help=about)
     options = parser.parse_args(arguments)
     os.chdir(ROOT)
     start = time.monotonic()
     try:
         if options.twice:
-            number = check_twice(ROOT / "_build/twice", root=ROOT)
-            print(f"book: {number} files, each equal in both builds")
+            equal = check_twice(ROOT / "_build/twice", root=ROOT)
+            print(f"book: {equal} files, each equal in both builds")
             return 0
         _fix_environment()
         with files.full_disk_told(Path("_build")):

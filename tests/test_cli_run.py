@@ -2,13 +2,16 @@
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
+import build
 import numpy as np
 import pytest
 import sums
 
+from benchmarks import __main__ as benchmarks
 from ecgadv import cli
 from ecgadv.experiments import runner
 from ecgadv.experiments import store as store_module
@@ -178,6 +181,27 @@ def test_what_is_missing_on_the_command_line(words, capsys):
         cli.main(words)
     assert caught.value.code == 2
     assert "the following arguments are required" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", ["run", "verify", "book", "benchmarks"])
+def test_a_number_that_is_none_names_itself_and_what_to_give(program, capsys):
+    """Of every option that is a number, whichever the program."""
+    main, words = {
+        "run": (cli.main, ["run", "tiny", "--profile", "demo"]),
+        "verify": (cli.main, ["verify", "key"]),
+        "book": (build.main, []),
+        "benchmarks": (benchmarks.main, []),
+    }[program]
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    numbers = re.findall(r"(--[a-z]+) (?:N|MIN|T|THREADS)\b", capsys.readouterr().out)
+    assert numbers
+    for option in set(numbers):
+        with pytest.raises(SystemExit) as caught:
+            main([*words, option, "twelve"])
+        assert caught.value.code == 2
+        said = capsys.readouterr().err
+        assert f"argument {option}: 'twelve' is not a" in said and ", such as " in said
 
 
 @pytest.mark.parametrize("command", ["run", "status", "verify", "release"])

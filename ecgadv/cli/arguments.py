@@ -43,6 +43,23 @@ def add_runs(parser):
     )
 
 
+def whole(text):
+    """Return the int of an argument; what argparse says of any other text tells what to give."""
+    return _converted(int, text, "a whole number, such as 3")
+
+
+def number(text):
+    """Return the float of an argument, likewise."""
+    return _converted(float, text, "a number, such as 25 or 0.5")
+
+
+def _converted(kind, text, wanted):
+    try:
+        return kind(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}") from None
+
+
 def check_count(option, value):
     """Raise EcgadvError unless an option that counts is left out or at least 1."""
     if value is not None and value < 1:

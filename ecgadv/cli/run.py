@@ -32,14 +32,23 @@ def add(commands):
     parser = arguments.add_command(commands, "run", about=about, epilog=EXAMPLES)
     arguments.add_suite(parser, required=True)
     parser.add_argument("--only", metavar="GLOB", default="*", help="labels to run (see status)")
-    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 ... N-1 of each config")
+    parser.add_argument(
+        "--seeds", type=arguments.whole, metavar="N", help="seeds 0 ... N-1 of each config"
+    )
     parser.add_argument("--missing", action="store_true", help="leave out what is released")
     arguments.add_device(parser)
     parser.add_argument(
-        "--processes", type=int, metavar="N", help="side by side (default: one a core, on cuda 1)"
+        "--processes",
+        type=arguments.whole,
+        metavar="N",
+        help="side by side (default: one a core, on cuda 1)",
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of each process")
-    parser.add_argument("--deadline", type=float, metavar="MIN", help="start no epoch after this")
+    parser.add_argument(
+        "--threads", type=arguments.whole, default=1, metavar="N", help="of each process"
+    )
+    parser.add_argument(
+        "--deadline", type=arguments.number, metavar="MIN", help="start no epoch after this"
+    )
     parser.add_argument(
         "--executor", choices=("local", "slurm"), default="local", help="where (default: local)"
     )

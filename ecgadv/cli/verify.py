@@ -23,9 +23,13 @@ def add(commands):
     parser = arguments.add_command(commands, "verify", about=about, epilog=EXAMPLES)
     parser.add_argument("record", metavar="RUN", help="a record's key, or its folder")
     parser.add_argument("--retrain", action="store_true", help="train again from the seed, too")
-    parser.add_argument("--tolerance", type=float, default=0.002, metavar="T", help="(0.002)")
+    parser.add_argument(
+        "--tolerance", type=arguments.number, default=0.002, metavar="T", help="(0.002)"
+    )
     arguments.add_device(parser)
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default: 1)")
+    parser.add_argument(
+        "--threads", type=arguments.whole, default=1, metavar="N", help="(default: 1)"
+    )
     arguments.add_runs(parser)
     parser.set_defaults(action=_verify)
 
