@@ -37,10 +37,13 @@ class Cascade:
         smallest: (N,), the least perturbation found, as a share of the largest level; inf if none.
         logits: (E, N, K) of the example of highest margin that was found within a level.
         spent: (A, E, 3), forward and backward passes of examples, and seconds.
+        found: (N, C, L), the example of the least perturbation, else NaN; empty unless kept.
         notes: what did not run, and why.
     """
 
-    def __init__(self, subject: Subject, steps: list[Step], *, seed: int):
+    def __init__(
+        self, subject: Subject, steps: list[Step], *, seed: int, keep_examples: bool = False
+    ):
         self.subject, self.steps, self.seed = subject, steps, seed
         levels, n, k = len(subject.threats), len(subject.x), subject.logits.shape[1]
         self.flags = np.full((len(steps), levels, n), NOT_ATTACKED, np.uint8)
@@ -51,6 +54,7 @@ class Cascade:
         self.highest = attack_loss("margin", subject.logits, subject.labels).numpy()
         self.highest = self.highest[None].repeat(levels, axis=0)
         self.spent = np.zeros((len(steps), levels, 3))
+        self.found = np.full(subject.x.shape if keep_examples else 0, np.nan, np.float32)
         self.notes: list[str] = []
         self.done = 0  # pairs of level and step
 
@@ -62,6 +66,7 @@ class Cascade:
         """Run what is not done yet; with a folder, keep what is."""
         pairs = [(e, a) for e in range(len(self.subject.threats)) for a in range(len(self.steps))]
         words = [step.word for step in self.steps if step.word]
+        words += ["examples kept"] * bool(self.found.size)
         key = self.subject.key([step.name for step in self.steps], self.seed, *words)
         if folder is not None:
             self._go_on(folder, key)
@@ -135,15 +140,16 @@ class Cascade:
             if bool(logits.isnan().any()):
                 raise EcgadvError(f"NaN logits under {step.name}; check the network's weights")
             share = s.threats[-1].take(part).share(x_adv, x)
-            self._judge(level, number, part.numpy(), logits, y, share)
+            self._judge(level, number, part.numpy(), x_adv, logits, y, share)
 
-    def _judge(self, level, number, rows: np.ndarray, logits, y, share) -> None:
+    def _judge(self, level, number, rows: np.ndarray, x_adv, logits, y, share) -> None:
         broken = misread(logits, y).cpu().numpy()
         margin = attack_loss("margin", logits, y).float().cpu().numpy()
         logits, share = logits.float().cpu().numpy(), share.double().cpu().numpy()
-        self.smallest[rows] = np.where(
-            broken, np.minimum(self.smallest[rows], share), self.smallest[rows]
-        )
+        closer = broken & (share < self.smallest[rows])
+        self.smallest[rows[closer]] = share[closer]
+        if self.found.size:
+            self.found[rows[closer]] = x_adv.float().cpu().numpy()[closer]
         if self.steps[number].nearest:
             self.nearest[rows] = np.where(broken, share, np.inf)
             self._count_nearest(level, number)
@@ -202,4 +208,4 @@ class Cascade:
             setattr(self, name, values)
 
 
-STATE = ("flags", "breaker", "smallest", "nearest", "logits", "highest", "spent")
+STATE = ("flags", "breaker", "smallest", "nearest", "logits", "highest", "spent", "found")

@@ -35,6 +35,7 @@ def evaluate(
     classes: Sequence[str] | None = None,
     batch_size: int = 256,
     seed: int = 0,
+    keep_examples: bool = False,
     folder: Path | str | None = None,
     progress: bool | Callable[[str, float], None] = False,
 ) -> Report:
@@ -64,6 +65,7 @@ def evaluate(
         classes: names of the K classes.
         batch_size: examples at once.
         seed: of all that is random; the same seed gives the same report on the same machine.
+        keep_examples: keep what broke each example, for `Report.adversarial`: as large as x.
         folder: keeps what is done, so that the same call goes on after an interruption.
         progress: True for a bar, or a function of a text and the share done.
 
@@ -79,7 +81,7 @@ def evaluate(
         k = found.logits.shape[1]
         names = _names(classes, k)
         steps = suite.steps(attacks, k, norm=norm, signs=found.signs, surrogates=surrogates)
-        cascade = Cascade(found, steps, seed=seed)
+        cascade = Cascade(found, steps, seed=seed, keep_examples=keep_examples)
         report, close = _progress(progress)
         try:
             cascade.run(None if folder is None else Path(folder), report)
@@ -118,6 +120,7 @@ def _report(found: Subject, cascade: Cascade, indicators, about: dict) -> Report
         spent=cascade.spent,
         microvolts=_microvolts(found, own),
         groups=np.empty(0) if found.groups is None else found.groups.astype(str),
+        found=cascade.found,
         indicators=tuple(indicators),
     )
 

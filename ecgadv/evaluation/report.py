@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from numbers import Real
 from pathlib import Path
@@ -39,6 +39,8 @@ class Report:
         microvolts: of eps 1 for each example (N,), NaN where nobody said or leads differ.
         groups: whose each example is (N,), or empty.
         indicators: signs that the attack failed rather than that the network held.
+        found: float32 (N, C, L), what broke each example with the least perturbation, NaN where
+            nothing did; empty unless examples were kept.
     """
 
     about: dict
@@ -53,6 +55,7 @@ class Report:
     microvolts: np.ndarray
     groups: np.ndarray
     indicators: tuple[Indicator, ...]
+    found: np.ndarray = field(default_factory=partial(np.empty, 0, np.float32))
 
     @property
     def attacks(self) -> list[str]:
@@ -83,6 +86,21 @@ class Report:
         if eps is None:
             return self.right.astype(np.uint8)
         return (self.right & (self.breaker[self.level(eps)] == NOBODY)).astype(np.uint8)
+
+    def adversarial(self, eps: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return which examples are broken at a level, and the nearest that breaks each.
+
+        Returns:
+            Their numbers int64 (M,), and float32 (M, C, L), each within that level of its example.
+
+        Raises EcgadvError if `evaluate` was not asked to keep them.
+        """
+        rows = np.flatnonzero(self.breaker[self.level(eps)] != NOBODY)
+        if not self.found.size:
+            raise EcgadvError(
+                "the report has no adversarial examples; evaluate with keep_examples=True"
+            )
+        return rows, self.found[rows]
 
     def accuracy(self, eps: float | None = None, *, balanced: bool = False) -> Interval:
         """Return the share read right in the worst case, or without an attack, with an interval.
@@ -205,7 +223,7 @@ class Report:
 
 ARRAYS = (
     *("eps", "y", "right", "flags", "breaker", "smallest", "logits", "spent"),
-    *("microvolts", "groups"),
+    *("microvolts", "groups", "found"),
 )
 
 
