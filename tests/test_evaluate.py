@@ -260,9 +260,11 @@ def test_what_does_not_fit_is_told_in_one_line(change, words):
 
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
-def test_the_examples_that_broke_each_are_kept_where_asked_for(norm, tmp_path):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_examples_that_broke_each_are_kept_where_asked_for(norm, dtype, tmp_path):
     eps = sorted(float(np.quantile(distances(norm=norm), q)) for q in (0.3, 0.6))
-    asked = partial(evaluate, eps=eps, norm=norm, keep_examples=True, folder=tmp_path / "own")
+    about = {"model": Flat().to(dtype), "x": X.to(dtype), "folder": tmp_path / "own"}
+    asked = partial(evaluate, **about, eps=eps, norm=norm, keep_examples=True)
     report = asked()
     report.save(tmp_path / "report.npz")
     for kept in (report, asked(), Report.load(tmp_path / "report.npz")):
@@ -270,15 +272,17 @@ def test_the_examples_that_broke_each_are_kept_where_asked_for(norm, tmp_path):
             rows, x_adv = kept.adversarial(level)
             np.testing.assert_array_equal(rows, np.flatnonzero(kept.held(level) == 0))
             assert len(rows) and x_adv.shape == (len(rows), 1, 20)
-            assert (Flat()(torch.from_numpy(x_adv)).argmax(-1) != Y[rows]).all()
+            assert (Flat().to(dtype)(torch.from_numpy(x_adv)).argmax(-1) != Y[rows]).all()
             added = np.abs(x_adv - X[rows].numpy())
             size = added.max((1, 2)) if norm == "linf" else np.sqrt((added**2).sum((1, 2)))
             np.testing.assert_allclose(size, kept.smallest[rows], rtol=1e-4)
             assert (size <= level * (1 + 1e-5)).all()
 
 
-def test_examples_that_were_not_kept_are_told(plain):
+def test_examples_that_were_not_kept_are_told(plain, tmp_path):
     refused("no adversarial examples; evaluate with keep_examples=True", plain.adversarial, 0.05)
+    evaluate(folder=tmp_path)
+    refused("or keep_examples; give a folder", evaluate, folder=tmp_path, keep_examples=True)
 
 
 def test_a_report_is_kept_and_read(tmp_path, plain):

@@ -54,7 +54,9 @@ class Cascade:
         self.highest = attack_loss("margin", subject.logits, subject.labels).numpy()
         self.highest = self.highest[None].repeat(levels, axis=0)
         self.spent = np.zeros((len(steps), levels, 3))
-        self.found = np.full(subject.x.shape if keep_examples else 0, np.nan, np.float32)
+        # As wide as x: the nearest lie so close to the border that a narrower type crosses it.
+        wide = np.float64 if subject.x.dtype == torch.float64 else np.float32
+        self.found = np.full(subject.x.shape if keep_examples else 0, np.nan, wide)
         self.notes: list[str] = []
         self.done = 0  # pairs of level and step
 
@@ -149,7 +151,7 @@ class Cascade:
         closer = broken & (share < self.smallest[rows])
         self.smallest[rows[closer]] = share[closer]
         if self.found.size:
-            self.found[rows[closer]] = x_adv.float().cpu().numpy()[closer]
+            self.found[rows[closer]] = x_adv.cpu().double().numpy()[closer]
         if self.steps[number].nearest:
             self.nearest[rows] = np.where(broken, share, np.inf)
             self._count_nearest(level, number)
@@ -198,8 +200,8 @@ class Cascade:
             raise EcgadvError(f"{path} is damaged ({files.why(error)}); delete it") from error
         if about["key"] != key:
             raise EcgadvError(
-                f"{folder} keeps another evaluation: of other examples, weights, eps or attacks; "
-                "give a folder of its own, or delete it"
+                f"{folder} keeps another evaluation: of other examples, weights, eps, attacks or "
+                "keep_examples; give a folder of its own, or delete it"
             )
         if about["notes"] and about["done"] == len(self.subject.threats) * len(self.steps):
             return  # a network whose gradient has been mended since gives the same logits

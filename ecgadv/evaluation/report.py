@@ -39,8 +39,8 @@ class Report:
         microvolts: of eps 1 for each example (N,), NaN where nobody said or leads differ.
         groups: whose each example is (N,), or empty.
         indicators: signs that the attack failed rather than that the network held.
-        found: float32 (N, C, L), what broke each example with the least perturbation, NaN where
-            nothing did; empty unless examples were kept.
+        found: (N, C, L), what broke each example with the least perturbation, NaN where nothing
+            did; float64 if x is, else float32; empty unless examples were kept.
     """
 
     about: dict
@@ -91,7 +91,9 @@ class Report:
         """Return which examples are broken at a level, and the nearest that breaks each.
 
         Returns:
-            Their numbers int64 (M,), and float32 (M, C, L), each within that level of its example.
+            The numbers int64 (M,) of examples that were read right and are broken, and (M, C, L),
+            each within that level of its example; rows x (N, L) come back as one lead. Many lie so
+            near the border that a network in batches of another size may read a few right.
 
         Raises EcgadvError if `evaluate` was not asked to keep them.
         """
