@@ -62,6 +62,13 @@ def numbers(config, arrays):
         found["attacks"][attack.name] = curve(f"held/{attack.name}", attack.eps)
     if config.proof:
         found["proved"] = curve("proved", config.proof)
+    if config.certificate:
+        levels, radius = config.certificate["eps"], arrays["certified/rms"]
+        beyond = {
+            f"beyond/{eps:g}": np.where(np.isnan(radius), 255, radius > eps) for eps in levels
+        }
+        arrays = {**arrays, **beyond}
+        found["certified"] = curve("beyond", levels)
     if config.boundary:
         found["boundary"] = {}
     return found

@@ -107,6 +107,25 @@ def test_examples_hold_what_a_record_holds(tmp_path):
     assert len(results.examples(str(folder))) == len(found)
 
 
+def test_what_is_certified_stands_in_both_tables(tmp_path):
+    radius = np.where(held(2 / 3), 0.02, 0.0).astype(np.float32)
+    radius[0], radius[-1] = 0.2, np.nan  # a beat of N beyond every level, one of V not looked at
+    certified = dict.fromkeys(("certified/rms", "certified/rms-uv"), radius)
+    folder = write(tmp_path, "beatwise/mlp/gaussian-0.25/ours", flags=certified)
+    found = results.estimates([Store(tmp_path)], attack="certified")
+    # Of N 4 of 6 have a radius, of S 2 of 3, of V 2 of the 2 looked at.
+    expected = {0.0: (2 / 3 + 2 / 3 + 1) / 3, 0.01: (2 / 3 + 2 / 3 + 1) / 3, 0.05: 1 / 18}
+    for eps, value in expected.items():
+        row = one(found, eps=eps)
+        assert row.value == pytest.approx(value)
+        assert (row.n, row.weighting, row.metric) == (11, "class-balanced", "accuracy")
+    rows = results.examples(folder, attack="certified")
+    assert set(rows.eps) == set(found.eps)
+    for eps in set(rows.eps):
+        beyond = np.where(np.isnan(radius), np.nan, radius > np.float32(eps))
+        np.testing.assert_array_equal(rows[rows.eps == eps].held, beyond)
+
+
 def test_examples_have_the_worst_case_and_what_is_asked_for(tmp_path):
     noise = np.array([0, *held(1)[1:]], np.uint8)
     flags = {"held/sap/0.05": held(2 / 3), "held/noise/0.1": noise}

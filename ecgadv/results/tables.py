@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.evaluation.robustness import NOT_ATTACKED
 from ecgadv.experiments import suites
 from ecgadv.experiments.store import Record, Store, find, folders_at_hand, stores_at_hand
+from ecgadv.results import smoothed
 from ecgadv.results.kept import Kept
 from ecgadv.results.paired import difference, shared_seeds
 from ecgadv.results.records import load
@@ -19,6 +21,7 @@ from ecgadv.results.result import Result
 from ecgadv.results.rows import (
     ALL,
     BALANCED,
+    CERTIFIED,
     CLEAN,
     IDENTITY,
     NATURAL,
@@ -51,12 +54,13 @@ def estimates(stores: Sequence[Store] | None = None, **wanted: Any) -> DataFrame
         "none" without an attack, "proved" for the bound and "certified" for that of the smoothed
         network; `eps` is in `unit`, 0 without an attack, and NaN for "auc" and "acc_robust", paper
         B's summaries up to 0.1; at eps 0 of an attack stands the accuracy without it on the
-        examples that it saw; `masked` says whether the padding was left alone; `class` is "all" but
-        for "sensitivity". Beside them the defense in words, `name`; `value`, the ends `t_low`,
-        `t_high` of Student's interval over seeds (NaN for one) and `low`, `high` of the two-level
-        bootstrap (of Wilson's interval for shares of few examples), `n` examples, `seeds` and the
-        `keys` of the records, both joined by blanks. Values are fractions, the "median_distance"
-        of the boundary attack is in `unit`.
+        examples that it saw, and at eps 0 of "certified" that of the smoothed network; `masked`
+        says whether the padding was left alone; `class` is "all" but for "sensitivity". Beside
+        them the defense in words, `name`; `value`, the ends `t_low`, `t_high` of Student's interval
+        over seeds (NaN for one) and `low`, `high` of the two-level bootstrap (of Wilson's interval
+        for shares of few examples), `n` examples, `seeds` and the `keys` of the records, both
+        joined by blanks. Values are fractions, the "median_distance" of the boundary attack is in
+        `unit`.
 
     Raises:
         EcgadvError: there is no such column.
@@ -141,7 +145,8 @@ def examples(record: Record | str | Path, **wanted: Any) -> DataFrame:
     Returns:
         `id` in the data set, `record` (the recording), `label`, `prediction` without an attack,
         `attack`, `eps`, and `held`: 1.0, 0.0, or NaN where the example was not attacked. Attacks
-        are called as in `estimates`: "none" at eps 0, the worst cases, and "proved" for the bound.
+        are called as in `estimates`: "none" at eps 0, the worst cases, "proved" for the bound, and
+        "certified" for the smoothed network's, at eps 0 whether it reads the label.
 
     Raises:
         EcgadvError: no such record, or no such column to choose by.
@@ -156,10 +161,12 @@ def examples(record: Record | str | Path, **wanted: Any) -> DataFrame:
     shared = {"id": arrays["id"], "record": arrays.get("record", "")}
     shared |= {name: classes[arrays[name]] for name in ("label", "prediction")}
     parts = [DataFrame({**shared, "attack": "", "eps": np.nan, "held": np.nan})[:0]]
-    for attack, levels in {CLEAN: [0.0], **net.attacks, PROVED: net.proof}.items():
+    bounds = {PROVED: net.proof, CERTIFIED: smoothed.levels(net)}
+    flags = {PROVED: net.proved, CERTIFIED: partial(smoothed.certified, net)}
+    for attack, levels in {CLEAN: [0.0], **net.attacks, **bounds}.items():
         for eps in levels:
             if _fits({"attack": attack, "eps": eps}, wanted):
-                values = (net.proved(eps) if attack == PROVED else net.held(attack, eps))[0]
+                values = flags.get(attack, partial(net.held, attack))(eps)[0]
                 held = np.where(values == NOT_ATTACKED, np.nan, values)
                 parts.append(DataFrame({**shared, "attack": attack, "eps": eps, "held": held}))
     return concat(parts, ignore_index=True)
