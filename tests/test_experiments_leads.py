@@ -9,10 +9,11 @@ from strangers import refused
 
 from ecgadv import data
 from ecgadv.evaluation.robustness import attack_predictions
+from ecgadv.evaluation.smoothing import certify
 from ecgadv.experiments import exposure, submission, suites
 from ecgadv.experiments.config import Attack, as_dict, from_dict, run_key, training_key
 from ecgadv.experiments.run import run_once, train_missing
-from ecgadv.experiments.session import Session
+from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import Store
 from ecgadv.experiments.suites import twelve_leads
 from ecgadv.models import build
@@ -145,6 +146,32 @@ def test_each_defense_trains_and_its_record_says_where_it_was_tested(tiny):
     record = run_once(there, 0, session)
     assert record.metrics["clean"] == record.metrics["validation"]
     assert "tested_on" not in record.run["data"]
+
+
+def test_the_certificate_of_a_network_that_is_told_of_the_padding_is_over_the_recording(tiny):
+    session, base = tiny
+    options = {"eps": [0.1], "sigma": 0.3, "samples": 50, "per_class": 2}
+    whole = session.dataset("synthetic-12")
+    x, length = whole.x.copy(), np.full(len(whole), whole.x.shape[-1] // 2)
+    x[..., length[0] :] = 0
+    dataset = session._data["halves"] = replace(whole, name="halves", x=x, length=length)
+    config = twelve_leads.config_of(base, "cross-entropy")
+    config = replace(config, certificate=options, tested_on="halves")
+    train_missing(config, [0], session)
+    record = run_once(config, 0, session)
+    examples = record.examples()
+    rows = np.flatnonzero(~np.isnan(examples["certified/rms"]))
+    index = examples["id"][rows]
+    mask = dataset.mask(index)
+    assert not mask.all()
+    network = load_model(config, dataset, record.weights)
+    about = {"sigma": 0.3, "samples": 50, "seed": int(rows[0])}
+    again = certify(network, torch.from_numpy(dataset.x[index]), mask=mask, **about)
+    expected = again.rms() * again.held(dataset.y[index])
+    assert (expected > 0).any()
+    np.testing.assert_allclose(examples["certified/rms"][rows], expected, rtol=1e-6)
+    uv = expected * 1000 * dataset.unit_mv[index].min(axis=1)
+    np.testing.assert_allclose(examples["certified/rms-uv"][rows], uv, rtol=1e-5)
 
 
 def test_a_submission_keeps_to_the_budget_of_the_records_own_attacks(tiny, monkeypatch):

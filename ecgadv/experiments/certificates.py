@@ -18,7 +18,8 @@ def certified(evaluation) -> dict[str, np.ndarray]:
     """Return the radius of each example, as a root mean square over the signal.
 
     A change of root mean square eps is as long as one of eps on every value, so that a radius
-    beyond eps also holds in the "linf" ball of eps.
+    beyond eps also holds in the "linf" ball of eps. A network that is told where the padding is
+    meets noise on the recording alone, and the radius is over it alone.
 
     Returns:
         "certified/rms" in the unit of x and "certified/rms-uv" in microvolts, float32 (N,): 0 where
@@ -42,6 +43,7 @@ def _certify(evaluation, lot: np.ndarray, options: dict) -> Arrays:
     found = certify(
         evaluation.model,
         evaluation.x[lot],
+        mask=evaluation.mask[lot] if evaluation.sees_mask else None,
         batch_size=evaluation.batch,
         seed=int(lot[0]),
         **options,

@@ -212,7 +212,7 @@ class _Evaluation:
                 mask=self.mask_of(attack),
                 batch_size=self.batch,
                 candidates=left,
-                keep_padding=attack.masked or not self._sees_mask,
+                keep_padding=attack.masked or not self.sees_mask,
             )
         found = {"held": flags_of(ends, self.y)}
         if attack.predictions:
@@ -222,13 +222,13 @@ class _Evaluation:
         return found
 
     @property
-    def _sees_mask(self) -> bool:
+    def sees_mask(self) -> bool:
         """Whether the network itself is told where the padding is."""
         return getattr(self.model, "uses_mask", False)
 
     def mask_of(self, attack: Attack) -> Tensor | None:
         """Return the mask that an attack is given, or None."""
-        return self.mask if attack.masked or self._sees_mask else None
+        return self.mask if attack.masked or self.sees_mask else None
 
     def _transferred(self, attack: Attack, eps: float, candidates: np.ndarray) -> np.ndarray:
         """Return what the network reads in examples that were crafted on the surrogate.
