@@ -81,7 +81,8 @@ def test_records_are_listed_with_their_numbers(capsys, tmp_path):
     assert cli.main(["records", "show", record.key]) == 0
     shown = capsys.readouterr().out
     assert record.run["commit"] in shown
-    for name, found in record.metrics["attacks"].items():
+    proved = record.metrics["proved"]
+    for name, found in {**record.metrics["attacks"], "proved": proved}.items():
         assert f"{name}: {found['eps'][0]:g}: {100 * found['accuracy'][0]:.1f} %" in shown
 
 

@@ -75,8 +75,9 @@ def headline(record):
 
 
 def _one(record):
-    """A record whole: what it is, how it was made, and each attack's numbers."""
+    """A record whole: what it is, how it was made, each attack's numbers, and proved bounds."""
     from ecgadv.experiments.released import name_of
+    from ecgadv.experiments.scores import curves
 
     run = record.run
     lines = [
@@ -89,7 +90,7 @@ def _one(record):
         f"  weights  {'here' if record.weights.exists() else 'not released'}",
         f"  {headline(record)}",
     ]
-    for name, found in record.metrics["attacks"].items():
+    for name, found in curves(record.metrics).items():
         levels = zip(found["eps"], found["accuracy"], strict=True)
         lines.append(f"  {name}: " + ", ".join(f"{e:g}: {100 * a:.1f} %" for e, a in levels))
     return [*lines, *(f"  differs: {json.dumps(line)}" for line in record.config["differs"])]

@@ -43,6 +43,12 @@ def attacked(held: dict, clean_held: np.ndarray, y: np.ndarray, classes: int) ->
     return result
 
 
+def curves(numbers: dict) -> dict[str, dict]:
+    """Return what metrics.json has against eps: of each attack, then what no attack can take."""
+    bounds = {name: numbers[name] for name in ("proved", "certified") if name in numbers}
+    return numbers["attacks"] | bounds
+
+
 def f1_under_attack(ends: dict[float, np.ndarray], y: np.ndarray, classes: int) -> dict:
     """Return macro-F1 against eps, over all classes and over those that Han used."""
     found = [metrics.f1_among(ends[eps], y, classes) for eps in sorted(ends)]

@@ -13,6 +13,7 @@ from ecgadv.errors import EcgadvError
 from ecgadv.experiments.config import from_dict, run_key
 from ecgadv.experiments.evaluate import evaluate
 from ecgadv.experiments.run import run_once, train_missing
+from ecgadv.experiments.scores import curves
 from ecgadv.experiments.session import Session, load_model, source_of
 from ecgadv.experiments.store import WEIGHTS, Record, Store
 from ecgadv.files import sha256
@@ -145,8 +146,7 @@ def _numbers(metrics: dict) -> dict[str, float]:
         for name in ("accuracy", "balanced_accuracy", "macro_f1"):
             if metrics[part][name] is not None:
                 found[f"{part}, {name.replace('_', ' ')}"] = metrics[part][name]
-    bounds = {name: metrics[name] for name in ("proved", "certified") if name in metrics}
-    for attack, values in (metrics["attacks"] | bounds).items():
+    for attack, values in curves(metrics).items():
         for name in ("accuracy", "balanced_accuracy"):
             for eps, value in zip(values["eps"], values[name], strict=True):
                 found[f"{attack} {eps:g}, {name.replace('_', ' ')}"] = value
