@@ -51,7 +51,7 @@ def peer(monkeypatch):
 
 @pytest.fixture
 def no_peer(monkeypatch):
-    for library in ("torchattacks", "foolbox", "art"):
+    for library in ("torchattacks", "foolbox", "art", "adv_lib"):
         monkeypatch.setitem(sys.modules, library, None)  # its import fails
 
 
