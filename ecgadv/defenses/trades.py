@@ -29,7 +29,7 @@ def loss(
         attack: attack(model, x, q, mask=mask) -> x_adv, which raises the cross-entropy of the soft
             labels q = softmax f(x); as q is held still there, that raises the divergence. The
             authors begin at Gaussian noise of 0.001; `attacks.pgd` begins anywhere within eps.
-        beta: 1/lambda of the paper, 6 in its experiments.
+        beta: 1/lambda of the paper, which has 1 and 6; 6 is the more robust.
     """
     with frozen(model), torch.no_grad():
         said = torch.softmax(forward(model, x, mask), -1)

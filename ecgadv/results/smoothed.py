@@ -31,5 +31,8 @@ def accuracy(result: Result, eps: float) -> Estimate:
 
 
 def median_radius(result: Result) -> Interval:
-    """Return the median radius in microvolts, root mean square, over seeds and examples."""
+    """Return the median radius in microvolts, root mean square, over seeds and examples.
+
+    Examples whose label is not read count as 0, those that were not looked at count nothing.
+    """
     return scores.median_interval(result.arrays(certificates.RADII[1]).astype(float))

@@ -1,6 +1,7 @@
 """Defenses that neither paper has, on paper B's beats: TRADES, and noise with its certificate.
 
-They train as long as paper B's undefended and adversarial networks: the loss alone differs.
+They train as paper B's undefended network does: the loss alone differs. Its adversarial network
+has no decay of weights (PROTOCOLS row B4), so that a gap to that one is of both.
 """
 
 from dataclasses import replace
@@ -8,8 +9,8 @@ from dataclasses import replace
 from ecgadv.experiments.config import Attack, Config, Defense
 
 TRADES_EPS = 0.1  # the smallest of paper B's adversarial training, its attack and steps, too
-TRADES_BETA = 6.0  # of the experiments of Zhang et al. (2019)
-SIGMAS = (0.1, 0.25, 0.5)  # of the noise; 0.25 and 0.5 are those of Cohen et al. (2019)
+TRADES_BETA = 6.0  # of the most robust network of Zhang et al. (2019)
+SIGMAS = (0.1, 0.25, 0.5)  # of the noise; Cohen et al. (2019) have 0.25 and 0.5, too
 DRAWS = 10_000  # of each beat: the largest radius they can certify is 3.2 sigma
 CERTIFIED_EPS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
