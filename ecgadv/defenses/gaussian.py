@@ -8,6 +8,7 @@ a noisy signal say.
 import torch
 from torch import Tensor, nn
 
+from ecgadv import draws
 from ecgadv.defenses.cross_entropy import mean_cross_entropy
 from ecgadv.models import forward
 
@@ -28,7 +29,7 @@ def loss(
             away from the padding.
         generator: what the noise is drawn from.
     """
-    noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+    noise = draws.normal(x.shape, x, generator)
     if mask is not None:
         noise = torch.where(mask, noise, 0.0)
     return mean_cross_entropy(forward(model, x + sigma * noise, mask), y)
