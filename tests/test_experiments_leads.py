@@ -17,7 +17,8 @@ from ecgadv.experiments.session import Session, load_model
 from ecgadv.experiments.store import Store
 from ecgadv.experiments.suites import twelve_leads
 from ecgadv.models import build
-from ecgadv.results import names
+from ecgadv.results import names, smoothed
+from ecgadv.results.result import Result
 from ecgadv.threat import Threat
 
 PROFILES = ("paper", "compact", "demo")
@@ -172,6 +173,7 @@ def test_the_certificate_of_a_network_that_is_told_of_the_padding_is_over_the_re
     np.testing.assert_allclose(examples["certified/rms"][rows], expected, rtol=1e-6)
     uv = expected * 1000 * dataset.unit_mv[index].min(axis=1)
     np.testing.assert_allclose(examples["certified/rms-uv"][rows], uv, rtol=1e-5)
+    assert smoothed.masked(Result((record,)))
 
 
 def test_a_submission_keeps_to_the_budget_of_the_records_own_attacks(tiny, monkeypatch):

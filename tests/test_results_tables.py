@@ -119,6 +119,7 @@ def test_what_is_certified_stands_in_both_tables(tmp_path):
         row = one(found, eps=eps)
         assert row.value == pytest.approx(value)
         assert (row.n, row.weighting, row.metric) == (11, "class-balanced", "accuracy")
+        assert not row.masked
     rows = results.examples(folder, attack="certified")
     assert set(rows.eps) == set(found.eps)
     for eps in set(rows.eps):

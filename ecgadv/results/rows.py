@@ -97,8 +97,9 @@ def of_result(result: Result) -> Rows:
         row = network | {"attack": PROVED, "eps": eps, "metric": "accuracy", "weighting": BALANCED}
         yield row, lambda e=eps: result.accuracy_proved(e)
     for eps in smoothed.levels(result):
-        row = network | {"attack": CERTIFIED, "eps": eps, "metric": "accuracy"}
-        yield row | {"weighting": BALANCED}, lambda e=eps: smoothed.accuracy(result, e)
+        row = network | {"attack": CERTIFIED, "eps": eps, "masked": smoothed.masked(result)}
+        row |= {"metric": "accuracy", "weighting": BALANCED}
+        yield row, lambda e=eps: smoothed.accuracy(result, e)
     yield from _classes(result)
     yield from _f1(result)
     yield from _walks(result, network)

@@ -5,6 +5,7 @@ import numpy as np
 from ecgadv.evaluation import scores
 from ecgadv.evaluation.intervals import Interval
 from ecgadv.experiments import certificates
+from ecgadv.models import MODELS
 from ecgadv.results.estimate import Estimate
 from ecgadv.results.result import Result
 
@@ -13,6 +14,11 @@ def levels(result: Result) -> list[float]:
     """Return 0 and the levels at which the smoothed network was certified; none if it was not."""
     options = result.config.get("certificate")
     return [0.0, *options["eps"]] if options else []
+
+
+def masked(result: Result) -> bool:
+    """Return whether the certificate leaves the padding alone: the network is told where it is."""
+    return getattr(MODELS.get(result.config["model"]), "uses_mask", False)
 
 
 def certified(result: Result, eps: float) -> np.ndarray:
