@@ -94,6 +94,11 @@ def test_a_rule_that_is_broken_is_named(record, made, change, words):
     refused(words, check, replace(made, **change), record)
 
 
+def test_a_name_that_was_not_put_in_is_told_before_anything_is_written(made, tmp_path):
+    refused("author is Ellipsis; give a text", replace(made, author=...).save, tmp_path / "m.npz")
+    assert not list(tmp_path.glob("m*"))
+
+
 def test_bounds_are_kept(record, made, beats):
     x = beats.x[made.id] - 0.04
     refused("below low", check, replace(made, x=x), record)
@@ -125,8 +130,12 @@ def test_weights_that_come_with_a_submission_do_not_count(record, made, tmp_path
 
 @pytest.mark.parametrize("name", ["record", "author", "attack"])
 @pytest.mark.parametrize("text", ["", "A\nB", "\x1b[31mred", "\ud800", "a" * 201, 3, None])
-def test_a_text_of_more_than_a_line_is_refused(made, tmp_path, name, text):
-    replace(made, **{name: text}).save(tmp_path / "my file.npz")
+def test_a_text_of_more_than_a_line_is_refused(made, tmp_path, monkeypatch, name, text):
+    bad = replace(made, **{name: text})
+    refused(f"^{name} is .*; give a text of one line", bad.save, tmp_path / "my file.npz")
+    with monkeypatch.context() as patch:  # as a stranger's program may write it
+        patch.setattr(submission, "_one_line", lambda *about: None)
+        bad.save(tmp_path / "my file.npz")
     refused(f"my file.npz: {name} is .*; give a text of one line", read, tmp_path / "my file.npz")
 
 

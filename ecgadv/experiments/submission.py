@@ -25,7 +25,8 @@ from ecgadv.experiments.session import load_model
 from ecgadv.experiments.store import Record, Store
 from ecgadv.experiments.verify import same_data, session_on, weights_of
 
-NEEDED = ("record", "eps", "author", "attack")
+TEXTS = ("record", "author", "attack")
+NEEDED = (*TEXTS, "eps")
 LONGEST = 200  # characters of a text
 LARGEST = 4 << 30  # bytes that the arrays may take: as many as all test recordings of 12 leads
 ANOTHER = "take a network of `ecgadv.list_models()`"
@@ -51,7 +52,9 @@ class Submission:
     x: np.ndarray
 
     def save(self, path: Path | str) -> None:
-        """Write the file that `ecgadv check` reads."""
+        """Write the file that `ecgadv check` reads; EcgadvError if a text is none."""
+        for name in TEXTS:
+            _one_line(name, getattr(self, name))
         about = {name: getattr(self, name) for name in NEEDED} | {"eps": float(self.eps)}
         found = {"id": self.id, "x": np.asarray(self.x, np.float32)}
         found["about"] = np.array(json.dumps(about))
@@ -125,7 +128,7 @@ def read(path: Path | str) -> Submission:
             f"{path} is no submission ({files.why(error)}); write it by Submission(...).save"
         ) from error
     known["eps"] = options.size("eps", known["eps"])
-    for name in ("record", "author", "attack"):
+    for name in TEXTS:
         _one_line(f"{path}: {name}", known[name])
     if x.ndim != 3 or index.shape != x.shape[:1] or not len(x):
         raise EcgadvError(
