@@ -12,6 +12,7 @@ from torch import nn
 import ecgadv
 from ecgadv import attacks
 from ecgadv.attacks import apgd, fgsm, fmn
+from ecgadv.evaluation import report as report_module
 from ecgadv.evaluation import suite
 from ecgadv.evaluation.report import Report
 from ecgadv.evaluation.robustness import attack_flags
@@ -283,6 +284,15 @@ def test_examples_that_were_not_kept_are_told(plain, tmp_path):
     refused("no adversarial examples; evaluate with keep_examples=True", plain.adversarial, 0.05)
     evaluate(folder=tmp_path)
     refused("or keep_examples; give a folder", evaluate, folder=tmp_path, keep_examples=True)
+
+
+def test_a_report_from_before_examples_were_kept_is_read(plain, tmp_path, monkeypatch):
+    before = [name for name in report_module.ARRAYS if name != "found"]
+    monkeypatch.setattr(report_module, "ARRAYS", before)
+    plain.save(tmp_path / "report.npz")
+    again = Report.load(tmp_path / "report.npz")
+    assert again.accuracy(0.05) == plain.accuracy(0.05)
+    refused("no adversarial examples", again.adversarial, 0.05)
 
 
 def test_a_report_is_kept_and_read(tmp_path, plain):
