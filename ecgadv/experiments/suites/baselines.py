@@ -1,7 +1,7 @@
 """Defenses that neither paper has, on paper B's beats: TRADES, and noise with its certificate.
 
-They train as paper B's undefended network does: the loss alone differs. Its adversarial network
-has no decay of weights (PROTOCOLS row B4), so that a gap to that one is of both.
+TRADES trains as paper B's adversarial network does, and on noise a network trains as its undefended
+one (PROTOCOLS row B4): the loss alone differs.
 """
 
 from dataclasses import replace
@@ -15,11 +15,13 @@ DRAWS = 10_000  # of each beat: the largest radius they can certify is 3.2 sigma
 CERTIFIED_EPS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
 
 
-def networks(undefended: Config, attacks: tuple[Attack, ...], per_class: int) -> list[Config]:
-    """Return the networks, from the undefended one of the same schedule.
+def networks(
+    undefended: Config, trained: Config, attacks: tuple[Attack, ...], per_class: int
+) -> list[Config]:
+    """Return the networks.
 
     Args:
-        undefended: under the authors' protocol.
+        undefended, trained: paper B's, the second adversarially, for their schedules.
         attacks: of the paper; each meets `per_class` test beats of each class.
         per_class: beats whose reading is certified, too.
     """
@@ -37,7 +39,7 @@ def networks(undefended: Config, attacks: tuple[Attack, ...], per_class: int) ->
 
     attack = {"eps": TRADES_EPS, "steps": 10, "step_size": 0.01}
     trades = Defense("trades", options={**attack, "beta": TRADES_BETA})
-    found = [named(f"trades-{TRADES_EPS:g}", trades)]
+    found = [named(f"trades-{TRADES_EPS:g}", trades, schedule=trained.schedule)]
     for sigma in SIGMAS:
         certificate = {"eps": list(CERTIFIED_EPS), "sigma": sigma, "samples": DRAWS}
         found.append(

@@ -250,7 +250,7 @@ def paper() -> Plan:
     plan = [(config, 3) for config in every]
     plan += [(masked(config), 3) for config in (*own, *repaired)]
     plan += [(under_standard(c, PROOF_EPS, per_class=COSTLY_SUBSET), 3) for c in every]
-    modern = baselines.networks(own[0], own[0].attacks[:2], COSTLY_SUBSET)
+    modern = baselines.networks(own[0], own[3], own[0].attacks[:2], COSTLY_SUBSET)
     plan += [(config, 3) for config in modern]
     plan += [(under_standard(c, PROOF_EPS, per_class=COSTLY_SUBSET), 3) for c in modern]
     plan.append((log_network(), 3))
