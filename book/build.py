@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 
 import yaml
+from answers import check_answers
 from check_site import problems
 from execute import emptied, execute_all, run_missing
 from mend import mended
@@ -111,6 +112,7 @@ def build(work: Path, *, root: Path) -> None:
 
     Raises:
         BuildError: a figure, page, link or anchor is missing or wrong.
+        AnswerError: a page's answer is too long.
         NotebookError: a notebook failed.
         EcgadvError, OSError: the disk is full or read-only.
     """
@@ -118,6 +120,7 @@ def build(work: Path, *, root: Path) -> None:
 
     executed = work / "executed"
     execute_all(Path("notebooks"), executed, inputs=notebook_inputs())
+    check_answers(executed)
     registry = yaml.safe_load(Path("book/figures.yml").read_text(encoding="utf-8"))
     check_registry(registry, executed / "figures")
     staged = work / "stage"
