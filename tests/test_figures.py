@@ -221,6 +221,21 @@ def test_neighbouring_series_differ_in_more_than_colour():
         assert len({str(look[field]) for look in looks}) == 6, field
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("series", [1, 7, 10])
+def test_the_label_of_an_axis_stays_clear_of_the_legend(parts, series):
+    figures.style()
+    names = [f"SAP adversarial training, eps {n}" for n in range(series)]
+    every = {f"part {n}": dict.fromkeys(names, panels.Line([0, 1], [1, 0])) for n in range(parts)}
+    fig, _ = panels.panels(every, x="eps", y="class-balanced accuracy")
+    fig.canvas.draw()
+    said = fig.findobj(lambda one: getattr(one, "get_text", str)() == "class-balanced accuracy")
+    (box,) = (text.get_window_extent() for text in said)
+    assert not fig.legends[0].get_window_extent().overlaps(box)
+    assert box.y0 >= 0
+    plt.close(fig)
+
+
 def test_dots_of_nothing_are_refused():
     with pytest.raises(EcgadvError, match="dots of nothing"):
         panels.dots({"a": {}}, value="x")

@@ -101,7 +101,8 @@ def panels(
     columns = 1 if len(parts) == 1 else 2
     rows = -(-len(parts) // columns)
     labels = {label: line.look for lines in parts.values() for label, line in lines.items()}
-    height = (3.3 if columns == 1 else 2.1 * rows + 0.5) + 0.2 * -(-len(labels) // 2)
+    height = 3.3 if columns == 1 else max(2.1 * rows + 0.5, 2.9)
+    height += 0.2 * -(-len(labels) // 2)
     fig, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, height), sharex=True, sharey=True, squeeze=False
     )
@@ -123,7 +124,10 @@ def panels(
         axes.flat[number].set_visible(False)
         axes.flat[number - columns].tick_params(labelbottom=True)
     fig.supxlabel(x, fontsize=11)
-    fig.supylabel(y, fontsize=11)
+    if rows == 1:  # in the middle of the figure it would reach into the legend
+        axes[0, 0].set_ylabel(y, fontsize=11)
+    else:
+        fig.supylabel(y, fontsize=11)
     _legend(fig, {label: look(number) for label, number in labels.items()})
     return fig, data
 
