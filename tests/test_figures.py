@@ -236,6 +236,20 @@ def test_the_label_of_an_axis_stays_clear_of_the_legend(parts, series):
     plt.close(fig)
 
 
+@pytest.mark.parametrize("letters", [10, 40, 50])
+def test_a_legend_is_within_the_figure(letters):
+    figures.style()
+    names = [f"{letter * letters} {n}" for n, letter in enumerate("abcdefg")]
+    lines = dict.fromkeys(names, panels.Line([0, 1], [1, 0]))
+    dots = {"row": dict.fromkeys(names, panels.Dot(0.5))}
+    for fig, _ in (panels.panels({"": lines}, x="eps", y="y"), panels.dots(dots, value="x")):
+        fig.canvas.draw()
+        box = fig.legends[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= fig.bbox.width and box.y1 <= fig.bbox.height
+        assert not any(axis.bbox.overlaps(box) for axis in fig.axes)
+        plt.close(fig)
+
+
 def test_dots_of_nothing_are_refused():
     with pytest.raises(EcgadvError, match="dots of nothing"):
         panels.dots({"a": {}}, value="x")

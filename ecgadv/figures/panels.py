@@ -255,7 +255,12 @@ def _legend(fig: Figure, styles: Mapping[str, Mapping[str, Any]]) -> None:
     from matplotlib import pyplot as plt
 
     handles = [plt.Line2D([], [], label=label, **style) for label, style in styles.items()]
-    fig.legend(handles=handles, loc="outside upper center", ncols=2)
+    shared = {"handles": handles, "loc": "outside upper center"}
+    legend = fig.legend(**shared, ncols=2)
+    if legend.get_window_extent(fig.canvas.get_renderer()).width > fig.bbox.width:
+        legend.remove()
+        fig.legend(**shared, ncols=1)
+        fig.set_figheight(fig.get_figheight() + 0.2 * (len(styles) // 2))
 
 
 def _column(values: Sequence[float] | None, count: int) -> list[float | None]:
